@@ -1,0 +1,53 @@
+# Every target is complete from a clean checkout, on python3 (3.11 to 3.13) and make alone.
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: help setup test demo bench lint format test-quickfix train lock clean
+
+help:
+	@echo 'make setup          the environment .venv and a local Kafka'
+	@echo 'make demo           the whole service on a market, about two minutes'
+	@echo 'make test           every test (ARGS="-k gate" to choose)'
+	@echo 'make bench          ratios against the bare libraries'
+	@echo 'make lint format    what CI checks, and the formatter'
+	@echo 'make test-quickfix  the FIX tests on upstream quickfix (needs a C++ compiler)'
+	@echo 'make train          train the models that ship in policies/models'
+	@echo 'make lock           rewrite requirements/ (ARGS=--upgrade to move versions)'
+
+setup:
+	@$(PYTHON) scripts/setup.py
+
+test: setup
+	.venv/bin/python -m pytest $(ARGS)
+
+demo: setup
+	.venv/bin/slipstream demo $(ARGS)
+
+bench: setup
+	.venv/bin/python -m benchmarks $(ARGS)
+
+lint: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+# Only the folders that touch the FIX engine: the rest does not depend on which build of it is there.
+test-quickfix:
+	@$(PYTHON) scripts/setup.py --name quickfix
+	.venv-quickfix/bin/python -m pytest $(wildcard tests/unit/fix tests/integration/fix tests/unit/simulation) $(ARGS)
+
+train:
+	@$(PYTHON) scripts/setup.py --name train
+	.venv-train/bin/python -m policies.training $(ARGS)
+
+lock: setup
+	scripts/lock.sh $(ARGS)
+
+clean:
+	rm -rf .venv .venv-quickfix .venv-train .venv*.lock .jgo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

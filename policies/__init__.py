@@ -1,0 +1,1 @@
+"""Schedules, placements and model policies. Plug-ins of the runner, found by entry point."""

@@ -1,0 +1,1 @@
+"""Slipstream: an event-driven live execution service."""
