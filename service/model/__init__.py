@@ -1,0 +1,1 @@
+"""The vocabulary: instruments, market events, orders, commands, events. Imports nothing of ours."""

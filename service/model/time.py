@@ -1,0 +1,51 @@
+"""The two times, never mixed: market time (what the market's clock said) and UTC (when we did it)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from service.model.message import Message
+
+MICROSECOND: Final = 1_000
+MILLISECOND: Final = 1_000_000
+SECOND: Final = 1_000_000_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class Now(NamedTuple):
+    """An instant in both times, handed to the core by its shell.
+
+    Attributes:
+        market: Market time, nanoseconds since the epoch, UTC: schedules, windows, drift, session hours.
+        utc: Wall clock, nanoseconds since the epoch: staleness, rates, duplicates, dead man, FIX stamps.
+    """
+
+    market: int
+    utc: int
+
+
+class SessionClock(Message, frozen=True, kw_only=True, tag="clock"):
+    """Maps UTC to market time, so that market time runs on when a feed stops. Published on ``ref.v1``.
+
+    Attributes:
+        market_start: Market time at ``utc_start``.
+        utc_start: UTC at which the session (or its replay) began.
+        speed: Market nanoseconds per UTC nanosecond; 1.0 is live, 0.0 means as fast as consumers take
+            it, where market time is the feed's watermark.
+        market_end: Market time at which the session ends: the default end of a parent's window.
+        ts_utc: When this was published.
+    """
+
+    market_start: int
+    utc_start: int
+    speed: float
+    market_end: int
+    ts_utc: int
+
+    def market(self, utc: int, watermark: int) -> int:
+        """Market time at ``utc``; never behind ``watermark`` when replayed as fast as possible."""
+        if self.speed == 0.0:
+            return watermark if watermark > self.market_start else self.market_start
+        return self.market_start + int((utc - self.utc_start) * self.speed)

@@ -1,0 +1,49 @@
+"""Settings that roles share. Frozen; an unknown key is an error.
+
+Every role has a settings class of its own made from ``RoleSettings``; command-line options and environment
+variables (``SLIPSTREAM_<ROLE>_<OPTION>``) are made from its fields by ``service.cli``, so that a setting is
+declared once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""Where deploy/, fix_configs/ and policies/models/ lie."""
+
+
+class RoleSettings(BaseModel):
+    """What every role needs to know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_dir: Path = Field(
+        Path("runs/default"), description="folder of this run: journal, FIX store, recording, logs, sockets"
+    )
+    kafka: str = Field("127.0.0.1:9092", description="bootstrap address HOST:PORT of the Kafka cluster")
+    topic_prefix: str = Field("", description="prefix of every topic name, to share a cluster")
+    partitions: int = Field(4, ge=1, le=1024, description="partitions of md.v1 and parents.v1, when created")
+    reference: Path = Field(
+        ROOT / "deploy" / "reference.toml", description="file of instruments, venues, accounts and people"
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="port of the Prometheus endpoint; 0 picks a free one"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address that the Prometheus endpoint listens on")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severe log level shown"
+    )
+
+
+def stream_address(run_dir: Path) -> str:
+    """Default address of the runner-gateway stream."""
+    return f"unix:{run_dir / 'gateway.sock'}"
+
+
+def control_address(run_dir: Path) -> str:
+    """Default address of the gateway's control socket."""
+    return f"unix:{run_dir / 'control.sock'}"
