@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help setup test demo bench lint format test-quickfix train lock clean
+.PHONY: help setup test demo bench lint format test-quickfix train lock clean clean-kafka
 
 help:
 	@echo 'make setup          the environment .venv and a local Kafka'
@@ -47,6 +47,10 @@ train:
 
 lock: setup
 	scripts/lock.sh $(ARGS)
+
+# The next setup fetches the locked jars again.
+clean-kafka:
+	rm -rf .jgo
 
 clean:
 	rm -rf .venv .venv-quickfix .venv-train .venv*.lock .jgo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

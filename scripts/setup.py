@@ -78,17 +78,30 @@ def require_python():
 
 def require_platform():
     if not sys.platform.startswith("linux"):
-        fail("Linux is needed (the FIX engine's wheels and the process supervision are Linux's); this is " + sys.platform)
+        fail(
+            "Linux is needed (the FIX engine's wheels and the process supervision are Linux's); this is "
+            + sys.platform
+        )
     if platform.machine() not in ("x86_64", "aarch64", "AMD64"):
-        say("warning: no wheels are known for " + platform.machine() + "; the installation may have to build them")
-    name, _, number = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ") if _has_glibc() else ("", "", "")
+        say(
+            "warning: no wheels are known for "
+            + platform.machine()
+            + "; the installation may have to build them"
+        )
+    name, _, number = (
+        (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ") if _has_glibc() else ("", "", "")
+    )
     if name != "glibc":
-        fail("glibc %d.%d or newer is needed: quickfix-tls has no wheels for this C library (musl?)" % LOWEST_GLIBC)
+        fail(
+            "glibc %d.%d or newer is needed: quickfix-tls has no wheels for this C library (musl?)"
+            % LOWEST_GLIBC
+        )
     version = tuple(int(part) for part in number.split(".")[:2])
     if version < LOWEST_GLIBC:
         fail(
             "glibc %d.%d or newer is needed for the wheels of quickfix-tls; this system has %s. Use a newer "
-            "distribution (Debian 10, Ubuntu 20.04, RHEL 8 or later) or the Docker image." % (LOWEST_GLIBC + (number,))
+            "distribution (Debian 10, Ubuntu 20.04, RHEL 8 or later) or the Docker image."
+            % (LOWEST_GLIBC + (number,))
         )
     for module in ("venv", "ensurepip"):
         try:
@@ -123,7 +136,10 @@ def run(command, what, **options):
     try:
         subprocess.check_call(command, cwd=ROOT, **options)
     except subprocess.CalledProcessError as error:
-        fail("%s failed (exit %d): %s\nRun the same make target again to go on." % (what, error.returncode, " ".join(command)))
+        fail(
+            "%s failed (exit %d): %s\nRun the same make target again to go on."
+            % (what, error.returncode, " ".join(command))
+        )
 
 
 def install(folder, lock):
@@ -136,7 +152,9 @@ def install(folder, lock):
     env = dict(os.environ, UV_PYTHON=os.path.join(ROOT, python), UV_NO_CONFIG="1")
     try:
         subprocess.check_call(pip + ["install", "--require-hashes", "-r", bootstrap], cwd=ROOT)
-        subprocess.check_call(fast + ["sync", "--quiet", "--require-hashes", locked, bootstrap], cwd=ROOT, env=env)
+        subprocess.check_call(
+            fast + ["sync", "--quiet", "--require-hashes", locked, bootstrap], cwd=ROOT, env=env
+        )
     except (subprocess.CalledProcessError, OSError):
         # uv does not read pip's configuration; where only pip knows the way to an index, pip does it alone.
         say("the fast installer did not succeed; installing with pip")
@@ -155,7 +173,8 @@ def sync_kafka(folder):
     """Kafka's jars, from its lock. Their hashes are compared again before every start of the process."""
     if not os.path.exists(os.path.join(ROOT, KAFKA, "jgo.lock.toml")):
         return
-    run([os.path.join(folder, "bin", "python"), "-m", "service.transport.kafka_dist", "sync"], "fetching Kafka's jars")
+    jars = os.path.join("service", "transport", "kafka_jars.py")
+    run([os.path.join(folder, "bin", "python"), "-I", jars, "sync"], "fetching Kafka's jars")
 
 
 def setup(name):
@@ -163,7 +182,7 @@ def setup(name):
     where = os.path.join(ROOT, folder)
     stamp = os.path.join(where, STAMP)
     wanted = fingerprint(lock, with_kafka)
-    if _stamped(stamp) == wanted:
+    if _stamped(stamp) == wanted and not _kafka_missing(with_kafka):
         return
     require_platform()
     import fcntl
@@ -175,7 +194,7 @@ def setup(name):
         except OSError:
             say("another setup of %s is running; waiting for it" % folder)
             fcntl.flock(guard, fcntl.LOCK_EX)
-        if _stamped(stamp) == wanted:
+        if _stamped(stamp) == wanted and not _kafka_missing(with_kafka):
             return
         if os.path.exists(stamp):
             os.unlink(stamp)
@@ -193,6 +212,14 @@ def setup(name):
         say("%s is ready" % folder)
 
 
+def _kafka_missing(with_kafka):
+    return (
+        with_kafka
+        and not os.environ.get("SLIPSTREAM_KAFKA_JARS")
+        and not os.path.isdir(os.path.join(ROOT, ".jgo"))
+    )
+
+
 def _stamped(stamp):
     try:
         with open(stamp) as file:
@@ -206,7 +233,9 @@ def _usable(where):
     python = os.path.join(where, "bin", "python")
     probe = "import sys, pip; print(sys.version + '|' + sys.prefix)"
     try:
-        answer = subprocess.check_output([python, "-c", probe], stderr=subprocess.DEVNULL, universal_newlines=True)
+        answer = subprocess.check_output(
+            [python, "-c", probe], stderr=subprocess.DEVNULL, universal_newlines=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return False
     return answer.strip() == sys.version + "|" + where

@@ -1,0 +1,66 @@
+"""What every test may ask for. A real Kafka is one of them: there is no stand-in."""
+
+import asyncio
+import itertools
+import os
+import re
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from service.transport.kafka_process import KafkaProcess
+
+# No deadline: two shared cores make any one example slow now and then. A failure prints its blob.
+settings.register_profile(
+    "ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+)
+settings.register_profile("deep", settings.get_profile("ci"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaProcess]:
+    """The session's one Kafka, up and answering at ``kafka.bootstrap``.
+
+    It lives on a loop of its own, so any test's loop may talk to it. Do not kill or restart it; a drill
+    takes ``own_kafka``.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="session-kafka", daemon=True)
+    thread.start()
+
+    async def make() -> KafkaProcess:
+        process = KafkaProcess(tmp_path_factory.mktemp("kafka"))
+        await process.start()
+        return process
+
+    try:
+        process = asyncio.run_coroutine_threadsafe(make(), loop).result(timeout=110)
+        try:
+            yield process
+        finally:
+            asyncio.run_coroutine_threadsafe(process.stop(), loop).result(timeout=60)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+async def own_kafka(tmp_path: Path) -> AsyncIterator[KafkaProcess]:
+    """A Kafka for this test alone, to be killed and restarted at will."""
+    async with KafkaProcess(tmp_path / "kafka") as process:
+        yield process
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """Start every topic, group and transactional id of a test with this, so that tests never meet."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:60].strip("-")
+    return f"{name}-{next(_numbers)}-{uuid.uuid4().hex[:8]}."
