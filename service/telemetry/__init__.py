@@ -1,1 +1,1 @@
-"""Sensors: logic announces what happened, metrics and logs listen. Only this room imports prometheus_client."""
+"""Sensors: logic announces what happened, metrics and logs listen; only this room knows Prometheus."""
