@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from service.model.market import BookSnapshot
 from service.model.orders import Objective, OrdType, Side, TimeInForce
 from service.model.parameters import Parameters
@@ -23,8 +25,7 @@ class PolicyError(ValueError):
     """A policy, or its parameters, cannot be used; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(msgspec.Struct, frozen=True):
     """Offer ``quantity`` lots. ``price`` in price units, on the tick; 0 with a market order."""
 
     quantity: int
@@ -36,16 +37,14 @@ class Submit:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """Take a working child back."""
 
     child_id: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(msgspec.Struct, frozen=True):
     """Change a working child. ``quantity`` is its new total, filled part included."""
 
     child_id: str
@@ -57,8 +56,7 @@ class Replace:
 Intent = Submit | Cancel | Replace
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(msgspec.Struct, frozen=True):
     """A live child as its parent's policy sees it.
 
     Attributes:
@@ -66,7 +64,7 @@ class Child:
         leaves: Lots still open, as far as we know.
         acknowledged: The broker has it.
         pending: ``""``, ``"cancel"`` or ``"replace"``: another request would only be refused.
-        since: Market time of its submission.
+        since: Market time of its submission, or of its last change of price.
     """
 
     child_id: str
@@ -114,8 +112,7 @@ class MarketView(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ParentView:
+class ParentView(msgspec.Struct, frozen=True):
     """How far a parent has come.
 
     Attributes:
@@ -123,13 +120,15 @@ class ParentView:
         start, end: The window, market time.
         filled: Lots done.
         working: Lots open at the broker or on their way to it.
-        due: Lots that the schedule wants done by now; filled in by the runner before the placement is asked.
+        due: Lots that should be done by now, 0 while the schedule is asked; then what the schedule wants,
+            with what was missed in a pause or a stall caught up as ``catch_up`` says.
         market_volume: Eligible lots printed by others and us since the parent began.
         arrival_price: Price units.
         children: Live children, oldest first.
         resumed_at: Market time of the last resume, 0 if it was never paused.
         behind_at_resume: Lots that the schedule was ahead of us at that resume.
-        clip_cap: Largest clip that the gate let through after a denial for size; 0 if none was denied.
+        clip_cap: Largest clip that the gate lets through, learnt from a denial for size; 0 if none was denied.
+        next_child: Number of the next child: with the seed, what varies from clip to clip.
     """
 
     id: str
@@ -156,8 +155,7 @@ class ParentView:
         return self.quantity - self.filled - self.working
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """Everything that a schedule, placement or model may look at."""
 
     now: Now
