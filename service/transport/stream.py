@@ -194,7 +194,7 @@ class StreamServer:
         loop = asyncio.get_running_loop()
         try:
             if self._kind == "unix":
-                await self._claim(Path(self._where))
+                self._claim(Path(self._where))
                 self._server = await loop.create_unix_server(self._factory, self._where)
                 Path(self._where).chmod(0o600)
             else:
@@ -202,17 +202,15 @@ class StreamServer:
         except OSError as error:
             raise TransportError(f"cannot listen on {self._address}: {error}") from error
 
-    async def _claim(self, path: Path) -> None:
+    def _claim(self, path: Path) -> None:
         """Take a socket file that a dead process left behind; refuse one that is alive."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             return
-        try:
-            _, writer = await asyncio.open_unix_connection(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-        writer.close()
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) != 0:
+                path.unlink(missing_ok=True)
+                return
         raise TransportError(f"{self._address}: another process listens there; stop it first")
 
     @property
@@ -229,7 +227,10 @@ class StreamServer:
         for connection in list(self.connections):
             connection.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._server.wait_closed(), 2.0)
+            async with asyncio.timeout(2.0):
+                await self._server.wait_closed()
+                while self.connections:
+                    await asyncio.sleep(0.002)
         if self._kind == "unix":
             Path(self._where).unlink(missing_ok=True)
 
@@ -314,3 +315,5 @@ class StreamClient:
                 await self._task
         if self._connection is not None:
             self._connection.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), 2.0)

@@ -96,7 +96,7 @@ async def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_load(
         for seq in range(2000):
             out.send(MD, b"AURA", trade(seq))
         batches = await read_until(reader, lambda b: count(b) > 500)
-        await own_kafka.kill()
+        own_kafka.kill()
         for seq in range(2000, 4000):
             out.send(MD, b"AURA", trade(seq))
         await own_kafka.restart()
@@ -163,7 +163,8 @@ async def test_group_goes_on_from_its_commit(kafka: KafkaProcess, topic_prefix: 
                 on_partitions=lambda _: None,
             )
             await reader.start()
-            batches = await read_until(reader, lambda b, want=want: len(seen) + count(b) >= want)
+            done = len(seen)
+            batches = await read_until(reader, lambda b, more=want - done: count(b) >= more)
             seen += [m.seq for b in batches for m in b.messages]
             await reader.commit()
             await reader.stop()
