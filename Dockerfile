@@ -1,0 +1,34 @@
+# One image for every role. The environment is built where pip is, and run where nothing can be written.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /app
+# `--build-arg LOCK=runtime-gpu` takes onnxruntime-gpu in place of onnxruntime.
+ARG LOCK=runtime
+COPY requirements/ requirements/
+RUN python -m venv /opt/venv && /opt/venv/bin/pip install --require-hashes -r "requirements/$LOCK.txt"
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY service/ service/
+COPY policies/ policies/
+COPY fix_configs/ fix_configs/
+COPY deploy/ deploy/
+# In place, so that the reference file, FIX dictionaries and models lie beside the code as in a checkout.
+RUN /opt/venv/bin/pip install --no-deps --no-build-isolation -e . \
+    && /opt/venv/bin/python -m compileall -q service policies
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --gid 10001 slipstream \
+    && useradd --uid 10001 --gid slipstream --no-create-home --home-dir /var/lib/slipstream \
+        --shell /usr/sbin/nologin slipstream \
+    && install -d -o slipstream -g slipstream -m 0750 /var/lib/slipstream
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SLIPSTREAM_ROLE=gateway
+USER 10001:10001
+# Journal, FIX store, recording and sockets; the only place that is written to.
+WORKDIR /var/lib/slipstream
+VOLUME /var/lib/slipstream
+EXPOSE 9100
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["sh", "-c", "exec slipstream health \"$SLIPSTREAM_ROLE\""]
+ENTRYPOINT ["slipstream"]
+CMD ["--help"]
