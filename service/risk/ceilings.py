@@ -1,0 +1,42 @@
+"""Ceilings: what no configuration can loosen. Constants in code, changed by a review and a release only.
+
+A limit is the smaller of what the limits file says and the ceiling here; a limits file that asks for more
+than a ceiling is refused when it is loaded. docs/controls.md justifies each value.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from service.model.time import SECOND
+
+MAX_ORDER_QUANTITY: Final = 1_000_000
+"""Lots of one order (C4)."""
+
+MAX_ORDER_VALUE: Final = Decimal(10_000_000)
+"""Currency units of one order (C3)."""
+
+MAX_COLLAR_BPS: Final = 1_000
+"""Distance of an order's price from the reference price (C1)."""
+
+MAX_SPREAD_BPS: Final = 1_000
+"""Spread in which new orders are still sent (C16)."""
+
+MAX_POSITION: Final = 10_000_000
+"""Lots long or short in one instrument, working orders counted (C12)."""
+
+MAX_GROSS: Final = 20_000_000
+"""Lots of position and all working orders of one instrument together (C12)."""
+
+MAX_MESSAGES_PER_SECOND: Final = 2_000
+"""New orders and replaces sent in any second, at any level (C5)."""
+
+MAX_HEARTBEAT_AGE: Final = 5 * SECOND
+"""Age of the feed's heartbeat, UTC (C16)."""
+
+MAX_REFERENCE_AGE: Final = 60 * SECOND
+"""Age of an instrument's reference snapshot, UTC (C16)."""
+
+CLOCK_AHEAD: Final = 1 * SECOND
+"""How far a feed's stamp may lie in our future before the clocks are not trusted (C47)."""

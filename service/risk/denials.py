@@ -1,0 +1,87 @@
+"""Why the gate says no: stable codes, each with the control that it enforces (docs/controls.md)."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Self
+
+import msgspec
+
+_LONGEST_VALUE: Final = 80
+
+
+class Code(enum.StrEnum):
+    """A denial's stable code; ``control`` is its number in the catalogue of controls."""
+
+    control: str
+
+    def __new__(cls, value: str, control: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.control = control
+        return member
+
+    KILLED = "KILLED", "C23"
+    NOT_LOGGED_ON = "NOT_LOGGED_ON", "C6"
+    UNRECONCILED = "UNRECONCILED", "C35"
+    CHECK_FAILED = "CHECK_FAILED", "C6"
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT", "C6"
+    NO_LIMIT = "NO_LIMIT", "C6"
+    CLOCK_TROUBLE = "CLOCK_TROUBLE", "C47"
+    UNKNOWN_PARENT = "UNKNOWN_PARENT", "C19"
+    PARENT_CLOSED = "PARENT_CLOSED", "C19"
+    PARENT_PAUSED = "PARENT_PAUSED", "C19"
+    PARENT_VERSION = "PARENT_VERSION", "C19"
+    PARENT_SYMBOL = "PARENT_SYMBOL", "C19"
+    PARENT_SIDE = "PARENT_SIDE", "C19"
+    PARENT_WINDOW = "PARENT_WINDOW", "C19"
+    PARENT_LIMIT_PRICE = "PARENT_LIMIT_PRICE", "C19"
+    PARENT_QUANTITY = "PARENT_QUANTITY", "C19"
+    UNKNOWN_CHILD = "UNKNOWN_CHILD", "C19"
+    CHILD_NOT_WORKING = "CHILD_NOT_WORKING", "C19"
+    REQUEST_PENDING = "REQUEST_PENDING", "C19"
+    MALFORMED_CHILD_ID = "MALFORMED_CHILD_ID", "C14"
+    DUPLICATE_CHILD = "DUPLICATE_CHILD", "C14"
+    INVALID_QUANTITY = "INVALID_QUANTITY", "C4"
+    MAX_ORDER_QUANTITY = "MAX_ORDER_QUANTITY", "C4"
+    INVALID_PRICE = "INVALID_PRICE", "C1"
+    PRICE_COLLAR = "PRICE_COLLAR", "C1"
+    MAX_ORDER_VALUE = "MAX_ORDER_VALUE", "C3"
+    NO_REFERENCE = "NO_REFERENCE", "C16"
+    STALE_FEED = "STALE_FEED", "C16"
+    STALE_REFERENCE = "STALE_REFERENCE", "C16"
+    CROSSED_MARKET = "CROSSED_MARKET", "C16"
+    WIDE_MARKET = "WIDE_MARKET", "C16"
+    JUMPED_MARKET = "JUMPED_MARKET", "C16"
+    TRADING_PHASE = "TRADING_PHASE", "C15"
+    MAX_LONG = "MAX_LONG", "C12"
+    MAX_SHORT = "MAX_SHORT", "C12"
+    MAX_GROSS = "MAX_GROSS", "C12"
+    MESSAGE_RATE = "MESSAGE_RATE", "C5"
+
+
+class Denied(msgspec.Struct, frozen=True, gc=False):
+    """The gate's no.
+
+    Attributes:
+        detail: ``key=value`` pairs, space-separated; values hold no spaces.
+    """
+
+    code: Code
+    detail: str
+
+    @property
+    def control(self) -> str:
+        """Number of the control that it enforces, e.g. ``C4``."""
+        return self.code.control
+
+
+def denied(code: Code, **detail: object) -> Denied:
+    """A denial with its detail as ``key=value`` pairs."""
+    return Denied(code, " ".join(f"{key}={_value(value)}" for key, value in detail.items()))
+
+
+def _value(value: object) -> str:
+    """One word, whatever the value; numbers are short and pass as they are."""
+    text = str(value)
+    return text if type(value) is int else "_".join(text.split())[:_LONGEST_VALUE]

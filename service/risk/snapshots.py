@@ -1,0 +1,99 @@
+"""What the gateway hands the gate: facts of one moment, frozen. None of them comes from a policy."""
+
+from __future__ import annotations
+
+import msgspec
+
+from service.model.market import ReferenceSnapshot
+from service.model.orders import OrdType, ParentStatus, Side, TimeInForce
+
+
+class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A parent as the gateway admitted it.
+
+    Attributes:
+        limit_price: Price units; 0 if the parent has none.
+        window_start, window_end: Market time.
+        filled, working: Lots done, and lots sent that may still be done.
+        next_child: Lowest child number that is not used yet.
+    """
+
+    id: str
+    symbol: str
+    side: Side
+    quantity: int
+    limit_price: int
+    window_start: int
+    window_end: int
+    version: int
+    status: ParentStatus
+    policy: str
+    filled: int
+    working: int
+    next_child: int
+
+
+class ChildFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The live order that a replace is about.
+
+    Attributes:
+        quantity: Its OrderQty in lots, or the larger one while a replace is pending.
+        working: It is open at the broker, by the broker's word.
+        pending: A cancel or replace of it has not been answered.
+    """
+
+    side: Side
+    ord_type: OrdType
+    time_in_force: TimeInForce
+    quantity: int
+    filled: int
+    working: bool
+    pending: bool
+
+
+class MarketFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The newest reference facts of the instrument and the newest heartbeat of the feed (UTC)."""
+
+    reference: ReferenceSnapshot | None
+    heartbeat_utc: int
+
+
+class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Lots of one instrument: position by fills (signed), and working orders, each side by itself."""
+
+    position: int
+    working_buy: int
+    working_sell: int
+
+
+class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Messages sent in the last second of UTC, by whom they count for. Cancels count (C5)."""
+
+    session: int
+    strategy: int
+    instrument: int
+
+
+class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What stops trading by itself.
+
+    Attributes:
+        kill: Scope of a kill that covers this order; empty if none does.
+        logged_on: The FIX session is up.
+        unknown_orders: Orders of this instrument whose outcome only the broker knows.
+    """
+
+    kill: str
+    logged_on: bool
+    unknown_orders: int
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """All that the gate looks at besides the order. ``child`` is there for a replace of a known child."""
+
+    parent: ParentFacts | None
+    market: MarketFacts
+    exposure: ExposureFacts
+    traffic: TrafficFacts
+    halt: HaltFacts
+    child: ChildFacts | None = None
