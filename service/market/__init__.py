@@ -1,0 +1,1 @@
+"""The market of one instrument as it is heard: book, integrity, features."""
