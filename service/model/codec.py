@@ -5,7 +5,7 @@ A ``DecodeError`` says what is wrong and where; the caller sends the bytes to ``
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -21,12 +21,17 @@ class DecodeError(ValueError):
 
 
 class Decoder(Generic[T]):
-    """Decodes one union of messages. Refuses unknown tags, unknown fields and wrong types."""
+    """Decodes one union of messages. Refuses unknown tags, unknown fields and wrong types.
 
-    __slots__ = ("_decode", "name")
+    Attributes:
+        kinds: The messages of the union.
+    """
+
+    __slots__ = ("_decode", "kinds", "name")
 
     def __init__(self, type_: Any, name: str) -> None:
         self.name = name
+        self.kinds: tuple[type[Message], ...] = get_args(type_) or (type_,)
         self._decode = msgspec.msgpack.Decoder(type_).decode
 
     def __call__(self, data: bytes | memoryview) -> T:

@@ -1,0 +1,1 @@
+"""Every topic as Parquet with typed columns, and the replay that proves it complete."""
