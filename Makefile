@@ -37,9 +37,11 @@ format: setup
 	.venv/bin/ruff check --fix .
 
 # Only the folders that touch the FIX engine: the rest does not depend on which build of it is there.
+FIX_TESTS := $(wildcard tests/unit/fix tests/integration/fix tests/unit/simulation)
 test-quickfix:
 	@$(PYTHON) scripts/setup.py --name quickfix
-	.venv-quickfix/bin/python -m pytest $(wildcard tests/unit/fix tests/integration/fix tests/unit/simulation) $(ARGS)
+	@test -n "$(FIX_TESTS)" || { echo 'error: the folders of the FIX tests are gone'; exit 1; }
+	.venv-quickfix/bin/python -m pytest $(FIX_TESTS) $(ARGS)
 
 train:
 	@$(PYTHON) scripts/setup.py --name train
