@@ -1,0 +1,53 @@
+"""What is tolerated from which counterparty, as data: ``fix_configs/dialects.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from service.fix.messages import FixConfigError
+
+NEVER_OPTIONAL: Final = frozenset({17, 55, 150})
+"""Without ExecID, Symbol or ExecType a report cannot be applied once, converted or understood."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one kind of counterparty departs from FIX 4.4.
+
+    Attributes:
+        optional: Tags that FIX 4.4 (or a fill) requires and this counterparty may leave out.
+        legacy_exec_type: ExecType 1 and 2, told apart by ExecTransType (20), as in FIX 4.2.
+        ignored: Message types that are dropped without an alarm.
+    """
+
+    description: str = ""
+    optional: frozenset[int] = frozenset()
+    legacy_exec_type: bool = False
+    ignored: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if refused := sorted(self.optional & NEVER_OPTIONAL):
+            raise ValueError(f"optional: tag {refused[0]} can never be left out")
+
+
+STRICT: Final = Dialect(description="FIX 4.4 as written")
+
+
+def load_dialect(path: Path, name: str) -> Dialect:
+    """The dialect of that name.
+
+    Raises:
+        FixConfigError: If the file cannot be used or has no such table.
+    """
+    try:
+        dialects = msgspec.toml.decode(path.read_bytes(), type=dict[str, Dialect])
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise FixConfigError(f"dialects file {path}: {error}") from error
+    try:
+        return dialects[name]
+    except KeyError:
+        raise FixConfigError(
+            f"dialects file {path}: no table [{name}]; it has {', '.join(sorted(dialects))}"
+        ) from None
