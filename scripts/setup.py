@@ -10,6 +10,7 @@ thing that a newcomer runs must explain itself, whatever Python answers to ``pyt
 
 import argparse
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -121,7 +122,7 @@ def fingerprint(lock, with_kafka):
     """What the environment was made from: if none of it changed, there is nothing to do."""
     digest = hashlib.sha256(("%s %s %s" % (sys.version, ROOT, os.path.realpath(sys.executable))).encode())
     sources = [os.path.join("requirements", "bootstrap.txt"), os.path.join("requirements", lock)]
-    sources += ["pyproject.toml", os.path.join("scripts", "setup.py")]
+    sources += [os.path.join("scripts", "setup.py")]
     if with_kafka:
         sources += [os.path.join(KAFKA, "jgo.toml"), os.path.join(KAFKA, "jgo.lock.toml")]
     for source in sources:
@@ -129,6 +130,13 @@ def fingerprint(lock, with_kafka):
         if os.path.exists(path):
             with open(path, "rb") as file:
                 digest.update(source.encode() + b"\0" + file.read() + b"\0")
+    import tomllib
+
+    # Of pyproject.toml only what is installed; the settings of a linter are no reason to install again.
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        document = tomllib.load(file)
+    installed = {table: document.get(table) for table in ("build-system", "project")}
+    digest.update(json.dumps(installed, sort_keys=True).encode())
     return digest.hexdigest()
 
 

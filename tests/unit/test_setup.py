@@ -71,14 +71,17 @@ def test_platform_when_glibc_is_too_old_then_both_versions_are_named(
     assert re.search(r"glibc 2\.28 or newer is needed.*has 2\.17", capsys.readouterr().err)
 
 
-def test_fingerprint_when_a_lock_changes_then_it_does_too(
+def test_fingerprint_when_a_lock_changes_then_it_does_too_but_not_for_a_linter(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "requirements").mkdir()
     lock = tmp_path / "requirements" / "dev.txt"
     lock.write_text("a==1\n")
+    project = tmp_path / "pyproject.toml"
+    project.write_text("[project]\nname = 'a'\n")
     monkeypatch.setattr(script, "ROOT", str(tmp_path))
     before = script.fingerprint("dev.txt", False)
+    project.write_text("[project]\nname = 'a'\n[tool.ruff]\n")
     assert script.fingerprint("dev.txt", False) == before
     lock.write_text("a==2\n")
     assert script.fingerprint("dev.txt", False) != before
