@@ -10,7 +10,7 @@ import msgspec
 
 from service.market.features import Compiled, compile_features
 from service.market.flow import Flow
-from service.model.market import BookSnapshot, MarketEvent, Trade, TradingPhase, TradingStatus
+from service.model.market import BookSnapshot, MarketEvent, Trade, TradingPhase
 from service.model.reference import Instrument
 
 _encode: Final = msgspec.msgpack.Encoder().encode
