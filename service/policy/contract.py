@@ -127,7 +127,7 @@ class ParentView(msgspec.Struct, frozen=True):
         children: Live children, oldest first.
         resumed_at: Market time of the last resume, 0 if it was never paused.
         behind_at_resume: Lots that the schedule was ahead of us at that resume.
-        clip_cap: Largest clip that the gate lets through, learnt from a denial for size; 0 if none was denied.
+        clip_cap: Largest clip that the gate lets through, learnt from a denial for size; 0 if none was.
         next_child: Number of the next child: with the seed, what varies from clip to clip.
     """
 
@@ -166,7 +166,7 @@ class View(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class Schedule(Protocol):
-    """A pure function of clock, parameters, fills and volume, so that it survives a restart with no saved state."""
+    """A pure function of clock, parameters, fills and volume: it survives a restart with no saved state."""
 
     def target(self, view: View) -> int:
         """Lots that should be done by ``view.now.market``: 0 .. ``view.parent.quantity``."""
@@ -233,6 +233,7 @@ class Policy:
         ]
         if refused:
             raise PolicyError(
-                f"policy {self.name} takes no parameter {', '.join(refused)}; it takes {', '.join(sorted(self.takes))}"
+                f"policy {self.name} takes no parameter {', '.join(refused)}; "
+                f"it takes {', '.join(sorted(self.takes))}"
             )
         return self.defaults.merged(given)

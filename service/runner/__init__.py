@@ -1,0 +1,1 @@
+"""Parent orders, policy evaluation, intents: a pure core, and the shell that feeds it."""
