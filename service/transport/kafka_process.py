@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -39,6 +40,8 @@ POLL_S: Final = 0.05
 LONG_LIFE_S: Final = 30.0
 BACKOFF_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 LOG_LIMIT: Final = 32 * 1024 * 1024
+PROPERTIES: Final = "server.properties"
+LOGGING: Final = "log4j2.properties"
 
 # Runs in the child before Java does. A program of its own rather than preexec_fn, which is unsafe in a
 # process with threads (FIX, ONNX): prctl(PR_SET_PDEATHSIG, SIGKILL) survives exec, and the parent may
@@ -234,10 +237,9 @@ class KafkaProcess:
         identity = self._identity
         assert identity is not None
         await self._wait_for_ports(identity)
-        properties = self._write_properties(identity)
+        self._write_properties(identity)
         if not (self._dir / "data" / "meta.properties").exists():
-            await self._format(java, classpath, identity, properties)
-        logging_file = kafka_jars.DISTRIBUTION / "log4j2.properties"
+            await self._format(java, classpath, identity)
         self._roll_log()
         self._process = await self._spawn(
             java,
@@ -245,22 +247,22 @@ class KafkaProcess:
             f"-Xmx{self._heap_mb}m",
             "-XX:+UseSerialGC",
             "-XX:+ExitOnOutOfMemoryError",
-            f"-Dlog4j2.configurationFile={logging_file}",
+            f"-Dlog4j2.configurationFile={LOGGING}",
             "-cp",
             classpath,
             "kafka.Kafka",
-            str(properties),
+            PROPERTIES,
         )
         self._starts += 1
         await self._wait_for_answer(self._process, identity.port)
         self._ready.set()
 
-    async def _format(self, java: str, classpath: str, identity: _Identity, properties: Path) -> None:
+    async def _format(self, java: str, classpath: str, identity: _Identity) -> None:
         process = await self._spawn(
             java,
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
-            f"-Dlog4j2.configurationFile={kafka_jars.DISTRIBUTION / 'log4j2.properties'}",
+            f"-Dlog4j2.configurationFile={LOGGING}",
             "-cp",
             classpath,
             "kafka.tools.StorageTool",
@@ -269,7 +271,7 @@ class KafkaProcess:
             "--cluster-id",
             identity.cluster,
             "--config",
-            str(properties),
+            PROPERTIES,
         )
         self._process = process
         if await process.wait() != 0:
@@ -287,6 +289,8 @@ class KafkaProcess:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=self._dir,
+                # Without a UTF-8 locale Java cannot open a class path with a letter beyond ASCII.
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
                 # Ctrl-C in a terminal is for us; the broker is stopped after its clients.
                 start_new_session=True,
             )
@@ -332,7 +336,10 @@ class KafkaProcess:
             deaths = 0 if loop.time() - born > LONG_LIFE_S else deaths
             log.error("Kafka died (%s); starting it again. Its log: %s", _describe(status), self.log_path)
             if self._on_death is not None:
-                self._on_death(status)
+                try:
+                    self._on_death(status)
+                except Exception:
+                    log.exception("the listener to Kafka's death failed")
             while True:
                 await asyncio.sleep(BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)])
                 deaths += 1
@@ -394,17 +401,16 @@ class KafkaProcess:
         fresh.replace(path)
         return identity
 
-    def _write_properties(self, identity: _Identity) -> Path:
+    def _write_properties(self, identity: _Identity) -> None:
         settings = {
             **SETTINGS,
             "controller.quorum.voters": f"1@{HOST}:{identity.controller_port}",
             "listeners": f"PLAINTEXT://{HOST}:{identity.port},CONTROLLER://{HOST}:{identity.controller_port}",
-            # A Java properties file takes a backslash for an escape.
-            "log.dirs": str(self._dir / "data").replace("\\", "\\\\"),
+            # Relative to the JVM's working directory: a comma would separate two, and the file is Latin-1.
+            "log.dirs": "data",
         }
-        path = self._dir / "server.properties"
-        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        return path
+        (self._dir / PROPERTIES).write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        shutil.copyfile(kafka_jars.DISTRIBUTION / LOGGING, self._dir / LOGGING)
 
     async def _wait_for_ports(self, identity: _Identity) -> None:
         """A JVM that was killed a moment ago may still be going; another holder of a port is an error."""

@@ -94,7 +94,7 @@ def test_parent_when_killed_outright_then_the_broker_dies_with_it(tmp_path: Path
         from service.transport.kafka_process import KafkaProcess
 
         async def main():
-            kafka = KafkaProcess(Path(sys.argv[1]))
+            kafka = KafkaProcess(Path(sys.argv[1], "späces, commas: x"))
             await kafka.start()
             print(kafka.pid, flush=True)
             await asyncio.sleep(600)
