@@ -1,0 +1,1 @@
+"""The gateway: admits parents, keeps the truth about every order, and is the only way to the broker."""

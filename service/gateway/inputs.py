@@ -1,0 +1,147 @@
+"""The gateway's numbered inputs: what the core is fed, and so what the journal holds.
+
+Parent commands, children's intents, market facts, the broker's reports and the messages below, each with
+``Now``. Ledger, exposure, parents and kills are a fold over them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
+from service.model.codec import Decoder
+from service.model.market import FeedHeartbeat, ReferenceSnapshot
+from service.model.message import Message
+from service.model.orders import (
+    AmendParent,
+    CancelChild,
+    CancelParent,
+    NewParent,
+    PauseParent,
+    ReplaceChild,
+    ResumeParent,
+    SubmitChild,
+)
+from service.model.time import SessionClock
+
+
+class Started(Message, frozen=True, kw_only=True, tag="started"):
+    """A gateway began to run on this journal. What it was configured with holds until the next one.
+
+    Attributes:
+        reference, limits: Texts of the two files, so that the journal explains itself for ever.
+        on_runner_loss: ``leave``, ``pause`` or ``cancel`` (C29).
+        max_command_age: A new parent older than this is refused, nanoseconds of UTC.
+    """
+
+    reference: str
+    limits: str
+    on_runner_loss: str
+    max_command_age: int
+
+
+class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):
+    """A record of ``parents.v1``; a restart reads on behind the newest ``offset`` of each partition."""
+
+    partition: int
+    offset: int
+    command: NewParent | AmendParent | PauseParent | ResumeParent | CancelParent
+
+
+class Intent(Message, frozen=True, kw_only=True, tag="intent"):
+    """A runner's wish for a child order."""
+
+    runner: str
+    command: SubmitChild | CancelChild | ReplaceChild
+
+
+class Sent(Message, frozen=True, kw_only=True, tag="sent"):
+    """A request was handed to FIX. UTC nanoseconds; ``journalled`` is 0 where nothing waited for the disk."""
+
+    cl_ord_id: str
+    gated: int
+    journalled: int
+    sent: int
+
+
+class Unsent(Message, frozen=True, kw_only=True, tag="unsent"):
+    """A request was not handed to FIX and never will be: a definite end, not an unknown one."""
+
+    cl_ord_id: str
+    reason: str
+
+
+class SessionInput(Message, frozen=True, kw_only=True, tag="session"):
+    """The FIX session logged on or off."""
+
+    session: str
+    logged_on: bool
+    detail: str = ""
+
+
+class RunnerLost(Message, frozen=True, kw_only=True, tag="runner_lost"):
+    """No heartbeat of this runner for the allowed time (C29)."""
+
+    runner: str
+
+
+class KillInput(Message, frozen=True, kw_only=True, tag="kill"):
+    """A person, or the gateway itself, engaged a kill (C23)."""
+
+    scope: str
+    by: str
+    reason: str
+
+
+class ReleaseInput(Message, frozen=True, kw_only=True, tag="release"):
+    """A person lifted a kill (C27)."""
+
+    scope: str
+    by: str
+    reason: str
+
+
+class Tick(Message, frozen=True, kw_only=True, tag="tick"):
+    """Something has come due by the clock: a window's end, a retry."""
+
+
+Input = (
+    Started
+    | ParentInput
+    | Intent
+    | ReferenceSnapshot
+    | SessionClock
+    | FeedHeartbeat
+    | ExecutionReport
+    | OrderCancelReject
+    | BusinessReject
+    | SessionReject
+    | Malformed
+    | Sent
+    | Unsent
+    | SessionInput
+    | RunnerLost
+    | KillInput
+    | ReleaseInput
+    | Tick
+)
+
+
+class Frame(Message, frozen=True, kw_only=True, tag="frame"):
+    """One numbered input as the journal holds it.
+
+    Attributes:
+        seq: 1, 2, 3 ... over the journal's whole life.
+        market, utc: The ``Now`` that the core was handed.
+        outcome: Of an intent, what the gate said then: ``approved`` or the denial's code. Recovery goes by
+            this, so that a newer gate cannot make the ledger forget an order that was sent.
+    """
+
+    seq: int
+    market: int
+    utc: int
+    body: Input
+    outcome: str = ""
+
+
+decode_frame: Final = Decoder[Frame](Frame, "journal frame")

@@ -1,0 +1,459 @@
+"""The ledger: every order, its executions, and the exposure they make, in integers.
+
+An order counts when it is committed to be sent and is released only by the broker's word. Reports come
+twice, late and out of order: each execution counts once, by ExecID, and no report is believed further than
+its own quantities.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from service.fix.messages import ExecutionReport
+from service.gateway.lifecycle import CLOSED, FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
+from service.gateway.lifecycle import ReportKind as Kind
+from service.model.events import ChildSnapshot
+from service.model.orders import OrdStatus, OrdType, Side, Stamps, TimeInForce
+
+_UNKNOWN_ORDER: Final = 5
+"""OrdRejReason (103): the broker does not know the order that it was asked about."""
+
+
+class Execution(msgspec.Struct, frozen=True, gc=False):
+    """What one ExecID traded, lots and price units; nothing once it is busted."""
+
+    quantity: int
+    price: int
+
+
+class Order:
+    """One order and its chain of ClOrdIDs.
+
+    Attributes:
+        cl_ord_id: The newest one that the broker accepted (or the first, until it does).
+        quantity, price: As accepted by the broker.
+        replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
+        cum_quantity, money: Sums over its executions; money is price x lots.
+        told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
+        counted, counted_unknown: What of it is in the exposure's counters now.
+        seen: Reports applied, by what they said and ExecID.
+        sent: The bytes were handed to FIX.
+        unknown: Only the broker's answer says what became of it.
+        insist: Why the gateway itself wants it cancelled, until it is; empty if it does not.
+        tried, tries: When and how often that has been asked for; ``asked`` is of status requests.
+    """
+
+    __slots__ = (
+        "account",
+        "asked",
+        "cancel_id",
+        "child_id",
+        "cl_ord_id",
+        "counted",
+        "counted_unknown",
+        "cum_quantity",
+        "display_quantity",
+        "executions",
+        "insist",
+        "model",
+        "money",
+        "ord_type",
+        "order_id",
+        "parent_id",
+        "policy",
+        "price",
+        "quantity",
+        "reason",
+        "replace_id",
+        "replace_price",
+        "replace_quantity",
+        "request",
+        "runner",
+        "seen",
+        "sent",
+        "sent_utc",
+        "side",
+        "stamps",
+        "status",
+        "symbol",
+        "time_in_force",
+        "told_quantity",
+        "tried",
+        "tries",
+        "unknown",
+        "venue",
+    )
+
+    def __init__(
+        self,
+        *,
+        child_id: str,
+        parent_id: str,
+        cl_ord_id: str,
+        symbol: str,
+        side: Side,
+        ord_type: OrdType,
+        time_in_force: TimeInForce,
+        quantity: int,
+        price: int,
+        account: str,
+        policy: str,
+        display_quantity: int = 0,
+        venue: str = "",
+        model: str = "",
+        reason: str = "",
+        runner: str = "",
+        stamps: Stamps | None = None,
+    ) -> None:
+        self.child_id = child_id
+        self.parent_id = parent_id
+        self.cl_ord_id = cl_ord_id
+        self.symbol = symbol
+        self.side = side
+        self.ord_type = ord_type
+        self.time_in_force = time_in_force
+        self.quantity = quantity
+        self.price = price
+        self.account = account
+        self.policy = policy
+        self.display_quantity = display_quantity
+        self.venue = venue
+        self.model = model
+        self.reason = reason
+        self.runner = runner
+        self.stamps = stamps or Stamps()
+        self.status = OrdStatus.PENDING_NEW
+        self.request = Request.NONE
+        self.order_id = ""
+        self.cancel_id = ""
+        self.replace_id = ""
+        self.replace_quantity = 0
+        self.replace_price = 0
+        self.cum_quantity = 0
+        self.money = 0
+        self.told_quantity = 0
+        self.counted = 0
+        self.counted_unknown = False
+        self.executions: dict[str, Execution] = {}
+        self.seen: set[tuple[Kind, str]] = set()
+        self.sent = False
+        self.sent_utc = 0
+        self.unknown = False
+        self.insist = ""
+        self.tried = 0
+        self.tries = 0
+        self.asked = 0
+
+    @property
+    def live(self) -> bool:
+        """The broker has not said that it is over."""
+        return self.status not in CLOSED
+
+    @property
+    def at_risk(self) -> int:
+        """Lots that may still be filled; until a replace is answered, the larger version counts."""
+        most = max(self.quantity, self.replace_quantity) if self.live else 0
+        return max(0, max(most, self.told_quantity) - self.cum_quantity)
+
+    @property
+    def leaves(self) -> int:
+        """LeavesQty."""
+        return max(0, self.quantity - self.cum_quantity) if self.live else 0
+
+    def snapshot(self) -> ChildSnapshot:
+        """This order as runners and people see it."""
+        return ChildSnapshot(
+            child_id=self.child_id,
+            parent_id=self.parent_id,
+            cl_ord_id=self.cl_ord_id,
+            symbol=self.symbol,
+            side=self.side,
+            ord_type=self.ord_type,
+            quantity=self.quantity,
+            price=self.price,
+            time_in_force=self.time_in_force,
+            status=self.status,
+            cum_quantity=self.cum_quantity,
+            leaves_quantity=self.leaves,
+            filled_money=self.money,
+            pending=self.pending,
+            unknown=self.unknown,
+            policy=self.policy,
+            model=self.model,
+        )
+
+    @property
+    def pending(self) -> str:
+        """``""``, ``"cancel"`` or ``"replace"``; a cancel hides a replace."""
+        return Request.CANCEL.value if self.request is Request.BOTH else self.request.value
+
+
+class Exposure:
+    """Of one instrument: lots of position (signed) and working by side; number of unknown orders."""
+
+    __slots__ = ("position", "unknown", "working_buy", "working_sell")
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.working_buy = 0
+        self.working_sell = 0
+        self.unknown = 0
+
+
+class Progress:
+    """Lots of one parent: filled, working, and price x lots of what was filled."""
+
+    __slots__ = ("filled", "live", "money", "working")
+
+    def __init__(self) -> None:
+        self.filled = 0
+        self.money = 0
+        self.working = 0
+        self.live: dict[str, Order] = {}
+
+
+class Applied(NamedTuple):
+    """What a report did to the ledger.
+
+    Attributes:
+        kind: What it said; ``None`` if it cannot be read.
+        fill: The execution that counted, if one did.
+        duplicate: It said nothing new.
+        illegal: Why it does not fit what we knew; empty if it does.
+        closed: It ended the order.
+        was: Request that was pending before it.
+    """
+
+    order: Order
+    kind: Kind | None
+    fill: Execution | None = None
+    duplicate: bool = False
+    illegal: str = ""
+    closed: bool = False
+    was: Request = Request.NONE
+
+
+class Ledger:
+    """All orders of this journal. Every change goes through a method here, which recounts the exposure."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.live: dict[str, Order] = {}
+        self.exposures: dict[str, Exposure] = {}
+        self.parents: dict[str, Progress] = {}
+        self._by_cl_ord_id: dict[str, Order] = {}
+
+    def find(self, cl_ord_id: str) -> Order | None:
+        """The order whose chain this ClOrdID belongs to, its cancels and replaces included."""
+        return self._by_cl_ord_id.get(cl_ord_id)
+
+    def exposure(self, symbol: str) -> Exposure:
+        """Exposure in one instrument."""
+        found = self.exposures.get(symbol)
+        if found is None:
+            found = self.exposures[symbol] = Exposure()
+        return found
+
+    def progress(self, parent_id: str) -> Progress:
+        """How far one parent has come."""
+        found = self.parents.get(parent_id)
+        if found is None:
+            found = self.parents[parent_id] = Progress()
+        return found
+
+    def add(self, order: Order) -> None:
+        """Count an order from now on (C7)."""
+        self.orders[order.child_id] = order
+        self._by_cl_ord_id[order.cl_ord_id] = order
+        self._recount(order)
+
+    def ask_cancel(self, order: Order, cl_ord_id: str) -> None:
+        """A cancel request goes out."""
+        self._by_cl_ord_id[cl_ord_id] = order
+        order.cancel_id = cl_ord_id
+        replacing = order.request in (Request.REPLACE, Request.BOTH)
+        order.request = Request.BOTH if replacing else Request.CANCEL
+
+    def ask_replace(self, order: Order, cl_ord_id: str, quantity: int, price: int) -> None:
+        """A replace request goes out; the larger version counts from now on."""
+        self._by_cl_ord_id[cl_ord_id] = order
+        order.replace_id, order.replace_quantity, order.replace_price = cl_ord_id, quantity, price
+        order.request = Request.REPLACE
+        self._recount(order)
+
+    def refuse(self, order: Order, cl_ord_id: str) -> Kind | None:
+        """A pending request came to nothing: refused, or never sent. ``None`` if it is not pending."""
+        if cl_ord_id == order.cancel_id and order.request in (Request.CANCEL, Request.BOTH):
+            kind, order.cancel_id = Kind.CANCEL_REFUSED, ""
+        elif cl_ord_id == order.replace_id and order.request in (Request.REPLACE, Request.BOTH):
+            kind = Kind.REPLACE_REFUSED
+            self._forget_replace(order)
+        else:
+            return None
+        order.request = REQUEST[order.request, kind]
+        self._settle(order)
+        self._recount(order)
+        return kind
+
+    def withdraw(self, order: Order) -> None:
+        """A new order that was never sent ends here."""
+        order.status = OrdStatus.REJECTED
+        order.unknown = False
+        self._recount(order)
+
+    def mark_unknown(self, order: Order, unknown: bool = True) -> None:
+        """Say that only the broker knows (or no longer)."""
+        if order.unknown is not unknown:
+            order.unknown = unknown
+            self._recount(order)
+
+    def apply(self, order: Order, report: ExecutionReport) -> Applied:
+        """Fold one execution report into its order.
+
+        A fill counts whatever else is wrong with the report, once per ExecID: quantity at the broker is a
+        fact. Everything else happens only if the tables allow it.
+        """
+        kind, was, was_live = kind_of(report), order.request, order.live
+        if kind is None:
+            return Applied(order, None, illegal=f"exec_type={report.exec_type}")
+        answer = report.exec_type == "I" or report.ord_rej_reason == _UNKNOWN_ORDER
+        if answer and kind is Kind.REJECTED and order.cum_quantity:
+            kind = Kind.CANCELED  # it had the order once, and says that it has it no more
+        if not answer and (kind, report.exec_id) in order.seen:
+            return Applied(order, kind, duplicate=True, was=was)
+        fill, illegal = self._execute(order, kind, report)
+        status, request = STATUS.get((order.status, kind)), self._next_request(order, kind, report)
+        if not illegal and (status is None or request is None):
+            illegal = f"status={order.status.name} request={order.request.name} report={kind.name}"
+        if not illegal:
+            assert status is not None
+            assert request is not None
+            self._commit(order, kind, report, status, request, answer)
+        self._settle(order)
+        self._recount(order)
+        return Applied(order, kind, fill, False, illegal, was_live and not order.live, was)
+
+    def _commit(
+        self,
+        order: Order,
+        kind: Kind,
+        report: ExecutionReport,
+        status: OrdStatus,
+        request: Request,
+        answer: bool,
+    ) -> None:
+        """Take over what a legal report says."""
+        if not answer and report.exec_id:
+            order.seen.add((kind, report.exec_id))
+        if report.order_id and report.order_id != "NONE":
+            order.order_id = report.order_id
+        self._terms(order, kind, report)
+        order.status, order.request = status, request
+        told = report.cum_quantity or 0
+        if kind is Kind.FOUND_FILLED:
+            told = max(told, order.quantity)
+        order.told_quantity = max(order.told_quantity, told)
+        if not order.live:
+            order.cancel_id = ""
+            self._forget_replace(order)
+        if answer or not order.live:
+            differs = answer and report.cum_quantity is not None and report.cum_quantity != order.cum_quantity
+            order.unknown = differs or order.told_quantity > order.cum_quantity
+
+    def _execute(self, order: Order, kind: Kind, report: ExecutionReport) -> tuple[Execution | None, str]:
+        """Count a fill, a bust or a correction. Returns what was traded and what is wrong.
+
+        A bust or correction that overtakes its fill takes the fill's place, so that order does not matter.
+        """
+        quantity, price = report.last_quantity, report.last_price
+        if kind is Kind.TRADED:
+            if not report.exec_id or not quantity or quantity < 0 or price is None or price < 0:
+                return None, f"fill exec_id={report.exec_id} quantity={quantity} price={price}"
+            if report.exec_id in order.executions:
+                return None, f"exec_id={report.exec_id} used twice"
+            fill = Execution(quantity, price)
+            self._book(order, report.exec_id, fill)
+            order.seen.add((kind, report.exec_id))
+            if order.cum_quantity > max(order.quantity, order.replace_quantity):
+                return fill, f"overfilled cum={order.cum_quantity} quantity={order.quantity}"
+            return fill, ""
+        if kind is not Kind.BUSTED and kind is not Kind.CORRECTED:
+            return None, ""
+        now = Execution(0, 0)
+        if kind is Kind.CORRECTED:
+            if quantity is None or quantity < 0 or price is None or price < 0:
+                return None, f"correction of {report.exec_ref_id} quantity={quantity} price={price}"
+            now = Execution(quantity, price)
+        if not report.exec_ref_id:
+            return None, f"{kind.value} without exec_ref_id"
+        before = order.cum_quantity
+        self._book(order, report.exec_ref_id, now)
+        order.seen.add((Kind.TRADED, report.exec_ref_id))
+        order.told_quantity = max(order.cum_quantity, order.told_quantity + order.cum_quantity - before)
+        return now, ""
+
+    def _book(self, order: Order, exec_id: str, now: Execution) -> None:
+        """Set what one ExecID traded, and move every sum by the difference."""
+        before = order.executions.get(exec_id, Execution(0, 0))
+        order.executions[exec_id] = now
+        lots = now.quantity - before.quantity
+        money = now.quantity * now.price - before.quantity * before.price
+        order.cum_quantity += lots
+        order.money += money
+        progress = self.progress(order.parent_id)
+        progress.filled += lots
+        progress.money += money
+        self.exposure(order.symbol).position += order.side.sign * lots
+
+    def _next_request(self, order: Order, kind: Kind, report: ExecutionReport) -> Request | None:
+        if kind is Kind.REPLACED and report.cl_ord_id != order.replace_id:
+            # Told again what was applied before, or replaced by somebody else.
+            return order.request if report.cl_ord_id == order.cl_ord_id else None
+        return REQUEST.get((order.request, kind))
+
+    def _terms(self, order: Order, kind: Kind, report: ExecutionReport) -> None:
+        """Quantity and price as the broker now has them."""
+        if kind is Kind.REPLACED and report.cl_ord_id == order.replace_id:
+            order.cl_ord_id = order.replace_id
+            order.quantity, order.price = order.replace_quantity, order.replace_price
+            self._forget_replace(order)
+        elif kind is Kind.RESTATED and report.order_quantity:
+            order.quantity = report.order_quantity
+
+    def _forget_replace(self, order: Order) -> None:
+        order.replace_id, order.replace_quantity, order.replace_price = "", 0, 0
+
+    def _settle(self, order: Order) -> None:
+        """Quantities decide: full when nothing is left and no replace may still add to it."""
+        if not order.live:
+            return
+        if order.cum_quantity >= max(order.quantity, order.replace_quantity):
+            order.status = FILLED
+            order.request = Request.NONE
+            order.cancel_id = ""
+        elif order.cum_quantity and order.status is OrdStatus.NEW:
+            order.status = PARTIALLY_FILLED
+
+    def _recount(self, order: Order) -> None:
+        """Move the exposure, the parent and the sets of live and unknown orders to what the order is now."""
+        exposure, progress = self.exposure(order.symbol), self.progress(order.parent_id)
+        delta = order.at_risk - order.counted
+        if delta:
+            order.counted += delta
+            progress.working += delta
+            if order.side is Side.BUY:
+                exposure.working_buy += delta
+            else:
+                exposure.working_sell += delta
+        if order.counted_unknown is not order.unknown:
+            order.counted_unknown = order.unknown
+            exposure.unknown += 1 if order.unknown else -1
+        child_id = order.child_id
+        if order.live:
+            self.live[child_id] = order
+            progress.live[child_id] = order
+        else:
+            self.live.pop(child_id, None)
+            progress.live.pop(child_id, None)

@@ -1,0 +1,183 @@
+"""The limits file: TOML that a risk officer reads and writes, checked before anything trades on it.
+
+It can only tighten: a value above its ceiling (``service.risk.ceilings``) is refused. What is left out is
+zero, and zero denies (C6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.model.reference import Name, Reference
+from service.model.time import MILLISECOND
+from service.risk import ceilings
+from service.risk.limits import InstrumentLimits, Level, LevelLimits, Limits, MarketDataLimits
+
+
+class LimitsFileError(ValueError):
+    """The limits file cannot be used; the message names file, line, table and field."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Rate = Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_MESSAGES_PER_SECOND)]
+_Position = Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_POSITION)]
+
+
+class _MarketData(_Table):
+    max_heartbeat_age_ms: Annotated[
+        int, Field(strict=True, ge=0, le=ceilings.MAX_HEARTBEAT_AGE // MILLISECOND)
+    ] = 0
+    max_reference_age_ms: Annotated[
+        int, Field(strict=True, ge=0, le=ceilings.MAX_REFERENCE_AGE // MILLISECOND)
+    ] = 0
+
+
+class _Session(_Table):
+    messages_per_second: _Rate = 0
+
+
+class _Strategy(_Table):
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    messages_per_second: _Rate = 0
+
+
+class _Instrument(_Table):
+    symbol: Name
+    max_order_quantity: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_ORDER_QUANTITY)] = 0
+    max_order_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_ORDER_VALUE)] = Decimal(0)
+    collar_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_COLLAR_BPS)] = 0
+    max_spread_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_SPREAD_BPS)] = 0
+    max_long: _Position = 0
+    max_short: _Position = 0
+    max_gross: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_GROSS)] = 0
+    messages_per_second: _Rate = 0
+
+
+class _File(_Table):
+    market_data: _MarketData = _MarketData()
+    session: _Session = _Session()
+    strategies: tuple[_Strategy, ...] = ()
+    instruments: tuple[_Instrument, ...] = ()
+
+
+def parse_limits(text: str, where: str, reference: Reference) -> Limits:
+    """Limits from TOML text.
+
+    Raises:
+        LimitsFileError: Naming ``where``, the line, the table and the field.
+    """
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise LimitsFileError(f"{where}: not TOML: {error}") from error
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise LimitsFileError("; ".join(_explain(text, where, data, e) for e in error.errors())) from error
+    levels = {(Level.SESSION, "*"): LevelLimits(messages_per_second=file.session.messages_per_second)}
+    for n, strategy in enumerate(file.strategies):
+        if (Level.STRATEGY, strategy.name) in levels:
+            raise _twice(text, where, "strategies", n, f"name {strategy.name!r}")
+        levels[Level.STRATEGY, strategy.name] = LevelLimits(messages_per_second=strategy.messages_per_second)
+    instruments: dict[str, InstrumentLimits] = {}
+    for n, row in enumerate(file.instruments):
+        if row.symbol in instruments:
+            raise _twice(text, where, "instruments", n, f"symbol {row.symbol!r}")
+        if row.symbol not in reference.by_symbol:
+            at = _line(text, "instruments", n, "symbol")
+            raise LimitsFileError(
+                f"{where}, line {at}: instruments {row.symbol}: symbol is not in the reference file; "
+                "add the instrument there or take the table out"
+            )
+        instruments[row.symbol] = InstrumentLimits(**row.model_dump(exclude={"symbol"}))
+    return Limits(
+        version=hashlib.sha256(text.encode()).hexdigest()[:12],
+        instruments=instruments,
+        levels=levels,
+        market_data=MarketDataLimits(
+            max_heartbeat_age=file.market_data.max_heartbeat_age_ms * MILLISECOND,
+            max_reference_age=file.market_data.max_reference_age_ms * MILLISECOND,
+        ),
+    )
+
+
+def load_limits(path: Path, reference: Reference) -> Limits:
+    """Limits from a TOML file.
+
+    Raises:
+        LimitsFileError: If it cannot be read or does not hold together.
+    """
+    return parse_limits(read_limits(path), str(path), reference)
+
+
+def read_limits(path: Path) -> str:
+    """Text of a limits file.
+
+    Raises:
+        LimitsFileError: If it cannot be read.
+    """
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LimitsFileError(f"limits file {path}: {error}") from error
+
+
+_HINTS: Final = {
+    "extra_forbidden": "no such field; take it out or correct its name",
+    "less_than_equal": "above the ceiling, which no file can exceed",
+}
+
+
+def _explain(text: str, where: str, data: dict[str, Any], error: Any) -> str:
+    """One sentence about one error: file, line, table, field, what is wrong."""
+    path = list(error["loc"])
+    table = str(path[0])
+    number = path[1] if len(path) > 1 and isinstance(path[1], int) else 0
+    field = str(path[-1]) if len(path) > 1 else ""
+    name = table
+    rows = data.get(table)
+    if isinstance(rows, list) and number < len(rows) and isinstance(rows[number], dict):
+        name = f"{table} {rows[number].get('symbol') or rows[number].get('name') or number + 1}"
+    hint = _HINTS.get(error["type"], "")
+    what = f"{error['msg']} (it is {error['input']!r})" if error["type"] != "extra_forbidden" else hint
+    if error["type"] == "less_than_equal":
+        what = f"{error['input']} is {hint}: at most {error['ctx']['le']}"
+    label = f"{name}: {field}" if field else name
+    return f"{where}, line {_line(text, table, number, field)}: {label}: {what}"
+
+
+def _twice(text: str, where: str, table: str, number: int, what: str) -> LimitsFileError:
+    return LimitsFileError(
+        f"{where}, line {_line(text, table, number, '')}: {table}: {what} stands there twice"
+    )
+
+
+def _line(text: str, table: str, number: int, field: str) -> int:
+    """Line of a field of the ``number``-th table of that name, else of the table, else 1."""
+    header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
+    wanted = re.compile(rf"^\s*[\"']?{re.escape(field)}[\"']?\s*=") if field else None
+    top = re.compile(rf"^\s*[\"']?{re.escape(table)}[\"']?\s*[=.]")
+    seen, at = -1, 1
+    for n, line in enumerate(text.splitlines(), 1):
+        if header.match(line):
+            seen += 1
+            if seen == number:
+                at = n
+        elif seen == number:
+            if line.lstrip().startswith("["):
+                break
+            if wanted is not None and wanted.match(line):
+                return n
+        elif seen < 0 and top.match(line):
+            at = n
+    return at
