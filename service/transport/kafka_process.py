@@ -13,11 +13,8 @@ import fcntl
 import json
 import logging
 import os
-import random
 import shutil
 import signal
-import socket
-import struct
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -26,12 +23,10 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from service.transport import kafka_jars
+from service.transport.kafka_probe import HOST, answers, free_port, is_free
 
 log = logging.getLogger(__name__)
 
-HOST: Final = "127.0.0.1"
-# Below Linux's ephemeral range: a client that retries a closed ephemeral port can connect to itself.
-PORTS: Final = range(20_000, 32_000)
 START_TIMEOUT_S: Final = 90.0
 # SIGTERM stops a broker in about three seconds.
 STOP_TIMEOUT_S: Final = 15.0
@@ -386,10 +381,10 @@ class KafkaProcess:
                 raise KafkaProcessError(f"{path} is damaged. Remove {self._dir} to begin anew.") from None
         port = self._port if self._port is not None else _as_port(kept.get("port"))
         if port is None:
-            port = free_port()
+            port = _choose_port()
         controller_port = _as_port(kept.get("controller_port"))
         if controller_port is None or controller_port == port:
-            controller_port = free_port(but=port)
+            controller_port = _choose_port(but=port)
         cluster = kept.get("cluster")
         identity = _Identity(
             cluster if isinstance(cluster, str) else _new_cluster_id(), port, controller_port
@@ -417,7 +412,7 @@ class KafkaProcess:
         for port in (identity.port, identity.controller_port):
             try:
                 async with asyncio.timeout(PORT_TIMEOUT_S):
-                    while not _is_free(port):
+                    while not is_free(port):
                         await asyncio.sleep(POLL_S)
             except TimeoutError:
                 raise KafkaProcessError(
@@ -440,51 +435,11 @@ class KafkaProcess:
         return f"The end of {self.log_path}:\n  " + "\n  ".join(tail)
 
 
-async def answers(host: str, port: int, timeout_s: float = 2.0) -> bool:
-    """Whether a Kafka broker there answers a metadata request and counts itself in.
-
-    An open port is not enough: a broker listens before the controller lets it take part. The request is
-    Metadata version 1 (API key 3) with no topics, whose answer lists the live brokers.
-    """
-    writer: asyncio.StreamWriter | None = None
-    try:
-        async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(host, port)
-            body = struct.pack(">hhi", 3, 1, 1) + struct.pack(">h", 10) + b"slipstream" + struct.pack(">i", 0)
-            writer.write(struct.pack(">i", len(body)) + body)
-            (size,) = struct.unpack(">i", await reader.readexactly(4))
-            if not 8 <= size <= 1 << 20:
-                return False
-            answer = await reader.readexactly(size)
-            correlation, brokers = struct.unpack_from(">ii", answer)
-            return bool(correlation == 1 and brokers >= 1)
-    except (OSError, TimeoutError, asyncio.IncompleteReadError):
-        return False
-    finally:
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-
-def free_port(but: int | None = None) -> int:
-    """Choose a port that nothing listens on, outside the range that outgoing connections are given."""
-    # Two starts at the same moment should not try the same ports in the same order.
-    chooser = random.SystemRandom()
-    for port in chooser.sample(PORTS, len(PORTS)):
-        if port != but and _is_free(port):
-            return port
-    raise KafkaProcessError(f"No port from {PORTS.start} to {PORTS.stop} is free on {HOST}.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+def _choose_port(but: int | None = None) -> int:
+    port = free_port(but)
+    if port is None:
+        raise KafkaProcessError(f"No port is left for a local Kafka on {HOST}; stop what holds them.")
+    return port
 
 
 def _as_port(value: object) -> int | None:

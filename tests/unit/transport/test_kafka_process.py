@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -16,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from service.transport import kafka_jars
-from service.transport.kafka_process import HOST, PORTS, KafkaProcess, KafkaProcessError, answers, free_port
+from service.transport.kafka_probe import HOST, answers
+from service.transport.kafka_process import KafkaProcess, KafkaProcessError
 
 
 async def make_topic(bootstrap: str, topic: str) -> None:
@@ -159,21 +159,3 @@ async def test_start_when_the_jvm_dies_then_the_error_shows_its_log(
 def test_bootstrap_when_never_started_then_it_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(KafkaProcessError, match="not started"):
         _ = KafkaProcess(tmp_path).bootstrap
-
-
-def test_free_port_when_chosen_then_it_is_outside_the_ephemeral_range() -> None:
-    low, _ = (int(part) for part in Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert free_port() in PORTS
-    assert PORTS.stop <= low
-
-
-async def test_answers_when_the_server_is_not_kafka_then_false() -> None:
-    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"\xff\xff\xff\xff")
-        writer.close()
-
-    server = await asyncio.start_server(hang_up, HOST, 0)
-    async with server:
-        began = time.monotonic()
-        assert not await answers(HOST, server.sockets[0].getsockname()[1])
-        assert time.monotonic() - began < 2
