@@ -29,13 +29,12 @@ SOH: Final = "\x01"
 EXEC_TYPES: Final = frozenset("03456789ABCDEFGHI")
 FILL_TYPES: Final = frozenset("FG")
 """A trade and its correction: both say how much, at what price."""
-_READ: Final = frozenset(
-    map(
-        str,
-        (11, 14, 17, 19, 20, 29, 30, 31, 32, 34, 35, 37, 38, 39, 41, 43, 44, 45, 52, 54, 55, 58, 60, 97)
-        + (102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 851),
-    )
-)
+# fmt: off
+_READ: Final = frozenset(map(str, (
+    11, 14, 17, 19, 20, 29, 30, 31, 32, 34, 35, 37, 38, 39, 41, 43, 44, 45, 52, 54, 55, 58, 60, 97,
+    102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 851,
+)))
+# fmt: on
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _COUNT: Final = re.compile(r"[0-9]{1,18}")
 _DIGITS: Final = 28

@@ -1,0 +1,267 @@
+"""quickfix behind one typed module: the only one of the service's own that imports it.
+
+The engine's thread only ever copies text into a queue. Nothing of ours runs in a callback, no message object
+outlives one, and no exception leaves one but ``DoNotSend``. Each guard stands for a trap that was reproduced
+(``docs/fix.md``, "Traps").
+"""
+
+# ruff: noqa: N802, ARG002, BLE001 - names and signatures are quickfix's; nothing may leave a callback
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import quickfix
+
+from service.fix.config import PASSWORD, USERNAME, FixConfig, lenient_dictionary, settings_text
+from service.fix.messages import FixConfigError, FixSendError
+
+Kind = Literal["message", "logon", "logout", "refused", "fault"]
+
+
+class Happened(NamedTuple):
+    """Something that the engine's thread saw.
+
+    Attributes:
+        kind: ``message`` (inbound application message or session reject), ``logon``, ``logout``,
+            ``refused`` (the engine itself rejected an inbound message) or ``fault`` (a callback failed).
+        text: The raw message, or the reason.
+    """
+
+    kind: Kind
+    text: str
+
+
+_log: Final = logging.getLogger(__name__)
+_live: Final[set[tuple[str, str]]] = set()
+_live_lock: Final = threading.Lock()
+
+
+class Engine:
+    """One initiator with one session.
+
+    Args:
+        happened: Called on the engine's thread for everything that happens, in order. Must be quick.
+    """
+
+    def __init__(self, config: FixConfig, happened: Callable[[Happened], None]) -> None:
+        self._config = config
+        self._name = (config.sender_comp_id, config.target_comp_id)
+        self._application = _Application(happened)
+        self._dictionary = quickfix.DataDictionary(str(config.dictionary))
+        self._initiator: Any = None
+        self._session: Any = None
+        self._lock: int | None = None
+
+    def start(self, expect_from: int | None = None) -> None:
+        """Start connecting; returns at once.
+
+        Args:
+            expect_from: MsgSeqNum of the first inbound message that the caller has no record of. If the
+                store is ahead of it, the counterparty is asked to send from there again.
+
+        Raises:
+            FixConfigError: If the session cannot be made as configured, or is in use here or elsewhere.
+        """
+        config = self._config
+        if self._initiator is not None:
+            raise FixConfigError(f"session {self} is started already")
+        with _live_lock:
+            if self._name in _live:
+                raise FixConfigError(f"session {self} is live in this process already; stop that one first")
+            for folder in (config.store_dir, config.log_dir):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _locked(config.store_dir / "session.lock", self)
+            _live.add(self._name)
+        try:
+            self._make(expect_from)
+        except BaseException:
+            self._release()
+            raise
+
+    def _make(self, expect_from: int | None) -> None:
+        config = self._config
+        dictionary = config.store_dir / "inbound.xml"
+        dictionary.write_bytes(lenient_dictionary(config.dictionary))
+        settings_file = config.store_dir / "session.cfg"
+        settings_file.write_text(settings_text(config, dictionary.resolve()))
+        kind = getattr(quickfix, "SSLSocketInitiator", None) if config.tls else quickfix.SocketInitiator
+        if kind is None:
+            raise FixConfigError(f"session {self}: this build of quickfix has no TLS; install quickfix-tls")
+        try:
+            settings = quickfix.SessionSettings(str(settings_file))
+            store = quickfix.FileStoreFactory(settings)
+            log = quickfix.FileLogFactory(settings)
+            self._initiator = kind(self._application, store, settings, log)
+            session_id = quickfix.SessionID("FIX.4.4", *self._name)
+            self._session = quickfix.Session.lookupSession(session_id)
+            if expect_from is not None and expect_from < self._session.getExpectedTargetNum():
+                self._session.setNextTargetMsgSeqNum(max(1, expect_from))
+            self._initiator.start()
+        except quickfix.FIXException as error:
+            raise FixConfigError(f"session {self}: {error}") from error
+
+    @property
+    def logged_on(self) -> bool:
+        """Whether both sides have logged on and neither has left."""
+        session = self._session
+        return session is not None and bool(session.isLoggedOn())
+
+    @property
+    def expected(self) -> tuple[int, int]:
+        """Next MsgSeqNum that we send, and the next that we expect."""
+        session = self._session
+        if session is None:
+            return 0, 0
+        return int(session.getExpectedSenderNum()), int(session.getExpectedTargetNum())
+
+    def send(self, raw: str) -> int:
+        """Hand one application message to the engine; returns its MsgSeqNum.
+
+        Should the line drop in the same instant, the message may or may not have left: its outcome is
+        unknown. It is never sent later.
+
+        Raises:
+            FixSendError: If the session is not logged on, or the engine refused it; nothing goes out.
+        """
+        session = self._session
+        if session is None or not session.isLoggedOn():
+            raise FixSendError(f"session {self} is not logged on")
+        try:
+            message = quickfix.Message(raw, self._dictionary, False)
+            self._application.sent = 0
+            self._application.sender = threading.get_ident()
+            accepted = session.send(message)
+        except quickfix.FIXException as error:
+            raise FixSendError(f"session {self}: the engine refused the message: {error}") from error
+        if not accepted or not self._application.sent:
+            raise FixSendError(f"session {self}: the engine did not take the message")
+        return self._application.sent
+
+    def request_logout(self, reason: str) -> None:
+        """Ask for an orderly end; the engine's thread sends Logout within a second."""
+        if self._session is not None:
+            self._session.logout(reason)
+
+    def stop(self) -> None:
+        """Stop the engine's thread and take the session down; may block for seconds.
+
+        Never call it in a callback or on a loop's thread. The store keeps the sequence numbers.
+        """
+        initiator, self._initiator, self._session = self._initiator, None, None
+        if initiator is None:
+            return
+        initiator.stop(True)
+        del initiator
+        self._release()
+
+    def _release(self) -> None:
+        self._initiator = self._session = None
+        with _live_lock:
+            _live.discard(self._name)
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def __str__(self) -> str:
+        return f"{self._name[0]}->{self._name[1]}"
+
+
+def _locked(path: Path, engine: Engine) -> int:
+    """A lock that the kernel drops when its process dies, however it dies."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise FixConfigError(
+            f"session {engine}: another process works on {path.parent}; stop it first"
+        ) from error
+    return handle
+
+
+class _Application(quickfix.Application):  # type: ignore[misc]
+    """The engine's callbacks; all but ``toApp`` run on the engine's thread."""
+
+    def __init__(self, happened: Callable[[Happened], None]) -> None:
+        super().__init__()
+        self._happened = happened
+        self._reason = ""
+        self.sender = 0
+        self.sent = 0
+
+    def _tell(self, kind: Kind, text: str) -> None:
+        try:
+            self._happened(Happened(kind, text))
+        except BaseException:
+            _log.critical("FIX: nobody could be told of %s: %s", kind, text, exc_info=True)
+
+    def _fault(self, where: str, error: BaseException) -> None:
+        self._tell("fault", f"{where}: {type(error).__name__}: {error}")
+
+    def onCreate(self, session_id: Any) -> None:
+        """Nothing to do."""
+
+    def onLogon(self, session_id: Any) -> None:
+        self._reason = ""
+        self._tell("logon", "")
+
+    def onLogout(self, session_id: Any) -> None:
+        reason, self._reason = self._reason, ""
+        self._tell("logout", reason or "disconnected")
+
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        try:
+            kind = _header(message, 35)
+            if kind == "A":
+                for tag, variable in ((553, USERNAME), (554, PASSWORD)):
+                    if value := os.environ.get(variable):
+                        message.setField(tag, value)
+            elif kind == "5":
+                self._reason = f"we logged out: {_field(message, 58) or 'without a reason'}"
+            elif kind == "3":
+                self._tell("refused", message.toString())
+        except BaseException as error:
+            self._fault("toAdmin", error)
+
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        try:
+            kind = _header(message, 35)
+            if kind == "3":
+                self._tell("message", message.toString())
+            elif kind == "5":
+                self._reason = f"counterparty logged out: {_field(message, 58) or 'without a reason'}"
+        except BaseException as error:
+            self._fault("fromAdmin", error)
+
+    def toApp(self, message: Any, session_id: Any) -> None:
+        try:
+            header = message.getHeader()
+            resend = header.isSetField(43)
+            if not resend and threading.get_ident() == self.sender:
+                self.sent = int(header.getField(34))
+        except BaseException as error:
+            self._fault("toApp", error)
+            resend = True
+        if resend:
+            raise quickfix.DoNotSend
+
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        try:
+            self._tell("message", message.toString())
+        except BaseException as error:
+            self._fault("fromApp", error)
+
+
+def _header(message: Any, tag: int) -> str:
+    return str(message.getHeader().getField(tag))
+
+
+def _field(message: Any, tag: int) -> str:
+    return str(message.getField(tag)) if message.isSetField(tag) else ""

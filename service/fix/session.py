@@ -1,0 +1,231 @@
+"""One FIX session as asyncio sees it: requests out, reports in, on the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from service.fix.config import FixConfig, Tls
+from service.fix.dialect import load_dialect
+from service.fix.encode import Encoder
+from service.fix.engine import Engine, Happened
+from service.fix.messages import (
+    FixConfigError,
+    FixSendError,
+    Malformed,
+    NewOrderSingle,
+    OrderCancelReplaceRequest,
+    Report,
+    Request,
+)
+from service.fix.parse import Parser
+from service.model.reference import Instrument
+
+__all__ = ["FixConfig", "FixConfigError", "FixSendError", "FixSession", "Tls"]
+
+_log: Final = logging.getLogger(__name__)
+_BATCH: Final = 500
+"""Reports handled before the loop gets a turn for other work."""
+_REMEMBERED: Final = 100_000
+"""Sequence numbers of ours by which a reject can still be traced to its ClOrdID."""
+_LOGOUT_WAIT: Final = 4.0
+"""Seconds for the answer to our Logout: one until the engine sends it, LogoutTimeout, one more."""
+
+
+class FixSession:
+    """An initiator session.
+
+    Every callback runs on the loop that ``start`` was called on, in the order in which things happened. If
+    one raises, or the engine fails inside, the session *stops trading*: ``fault`` says why, ``on_session``
+    is told, new orders and replaces are refused until the process is restarted; cancels and status requests
+    still go out, and reports still come in.
+
+    Args:
+        instruments: By symbol.
+        on_report: Gets every report, the ones that make no sense (``Malformed``) included.
+        on_session: Gets ``(logged_on, reason)`` whenever that changes, or when a logon fails.
+    """
+
+    def __init__(
+        self,
+        config: FixConfig,
+        *,
+        instruments: Mapping[str, Instrument],
+        on_report: Callable[[Report], None],
+        on_session: Callable[[bool, str], None],
+    ) -> None:
+        self._config = config
+        self._on_report = on_report
+        self._on_session = on_session
+        self._engine = Engine(config, self._happened)
+        self._encode = Encoder(timestamp_digits=config.timestamp_digits, order_capacity=config.order_capacity)
+        self._sent: dict[int, str] = {}
+        self._parse = Parser(
+            instruments,
+            load_dialect(config.dialects, config.dialect),
+            lambda seq: self._sent.get(seq, ""),
+        )
+        self._unanswered: set[str] = set()
+        self._queue: deque[Happened] = deque()
+        self._woken = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._logged_out = asyncio.Event()
+        self._stopping = False
+        self._fault = ""
+
+    async def start(self, *, expect_from: int | None = None) -> None:
+        """Start connecting, and reconnect for ever; ``on_session`` tells when it is logged on.
+
+        Args:
+            expect_from: MsgSeqNum after the last report that the caller has on record. Reports that
+                the engine had taken but the caller had not recorded are then sent again (``poss_dup``).
+
+        Raises:
+            FixConfigError: If the session cannot be made as configured, or is in use.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._engine.start(expect_from)
+
+    async def stop(self) -> None:
+        """Log out and take the session down, in ``stop_timeout`` seconds at most. Sequence numbers stay."""
+        if self._stopping or self._loop is None:
+            return
+        self._stopping = True
+        if self._engine.logged_on:
+            self._engine.request_logout("end of service")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._logged_out.wait(), min(_LOGOUT_WAIT, self._config.stop_timeout))
+        stopped = asyncio.Event()
+        loop = self._loop
+
+        def stop() -> None:
+            try:
+                self._engine.stop()
+            finally:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(stopped.set)
+
+        # A thread of its own, and a daemon: an executor's would hold the interpreter's exit if this hung.
+        threading.Thread(target=stop, name="fix-stop", daemon=True).start()
+        try:
+            await asyncio.wait_for(stopped.wait(), self._config.stop_timeout)
+        except TimeoutError:
+            _log.error("FIX %s did not stop within %s s", self._engine, self._config.stop_timeout)
+        self._drain()
+
+    @property
+    def name(self) -> str:
+        """``OURS->THEIRS``."""
+        return str(self._engine)
+
+    @property
+    def logged_on(self) -> bool:
+        """Whether the session is up; ``send`` may still refuse orders (``fault``)."""
+        return not self._stopping and self._engine.logged_on
+
+    @property
+    def fault(self) -> str:
+        """Why the session stopped trading; empty while it trades."""
+        return self._fault
+
+    @property
+    def outstanding(self) -> int:
+        """Orders and replaces sent on this connection that the counterparty has not answered at all."""
+        return len(self._unanswered)
+
+    @property
+    def expected(self) -> tuple[int, int]:
+        """Next MsgSeqNum that we send, and the next that we expect; zeros while stopped."""
+        return self._engine.expected
+
+    def send(self, request: Request) -> int:
+        """Hand a request to the engine. Call on the loop's thread.
+
+        Returns:
+            UTC nanoseconds when its bytes were the engine's.
+
+        Raises:
+            FixSendError: Not logged on, stopped by a fault, too many unanswered, without the gate's
+                approval, or not expressible in FIX. Nothing goes out, now or later.
+        """
+        raw = self._encode(request)
+        order = type(request) is NewOrderSingle or type(request) is OrderCancelReplaceRequest
+        if self._stopping:
+            raise FixSendError(f"session {self.name} is stopping")
+        if order:
+            if self._fault:
+                raise FixSendError(f"session {self.name} takes no orders: {self._fault}")
+            if len(self._unanswered) >= self._config.max_outstanding:
+                raise FixSendError(
+                    f"session {self.name}: {len(self._unanswered)} orders are unanswered; the limit is"
+                    f" {self._config.max_outstanding}"
+                )
+        seq = self._engine.send(raw)
+        at = time.time_ns()
+        if order:
+            self._unanswered.add(request.cl_ord_id)
+        self._sent[seq] = request.cl_ord_id
+        if len(self._sent) > _REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+        return at
+
+    def _happened(self, what: Happened) -> None:
+        """On the engine's thread: queue it, and wake the loop once for all that is queued."""
+        self._queue.append(what)
+        if not self._woken and self._loop is not None:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._woken = False
+        queue = self._queue
+        for _ in range(_BATCH):
+            try:
+                what = queue.popleft()
+            except IndexError:
+                return
+            try:
+                self._handle(what)
+            except Exception as error:  # noqa: BLE001 - the next report must still be handled
+                _log.exception("FIX %s: while handling %s: %s", self._engine, what.kind, what.text)
+                self._stop_trading(f"{what.kind}: {type(error).__name__}: {error}")
+        if self._loop is not None and not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._drain)
+
+    def _handle(self, what: Happened) -> None:
+        match what.kind:
+            case "message":
+                report = self._parse(what.text)
+                if report is not None:
+                    self._unanswered.discard(report.cl_ord_id)
+                    self._on_report(report)
+            case "refused":
+                raw = what.text.replace("\x01", "|")
+                self._on_report(
+                    Malformed(raw="", reason=f"the engine refused an inbound message, and said so in {raw}")
+                )
+            case "logon":
+                self._on_session(True, self._fault)
+            case "logout":
+                self._unanswered.clear()
+                self._logged_out.set()
+                self._on_session(False, what.text)
+            case "fault":
+                self._stop_trading(what.text)
+
+    def _stop_trading(self, reason: str) -> None:
+        if self._fault:
+            return
+        self._fault = reason
+        _log.critical("FIX %s stopped trading: %s", self._engine, reason)
+        try:
+            self._on_session(False, f"stopped trading: {reason}")
+        except Exception:  # noqa: BLE001 - the fault that is being told matters more
+            _log.exception("FIX %s: on_session failed too", self._engine)
