@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a ratio against the bare libraries doing the same work in the same run."""
