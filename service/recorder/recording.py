@@ -112,6 +112,15 @@ class _Pending:
         self.keys: list[bytes | None] = []
         self.messages: list[Message] = []
 
+    def add(self, partition: int, offset: int, key: bytes | None, message: Message) -> None:
+        self.partitions.append(partition)
+        self.offsets.append(offset)
+        self.keys.append(key)
+        self.messages.append(message)
+
+    def table(self, columns: Columns) -> pa.Table:
+        return columns.table(self.partitions, self.offsets, self.keys, self.messages)
+
 
 class RecordingWriter:
     """Writes a recording, or goes on with one.
@@ -173,10 +182,7 @@ class RecordingWriter:
             pending = kinds.get(tag)
             if pending is None:
                 pending = kinds[tag] = _Pending()
-            pending.partitions.append(partition)
-            pending.offsets.append(offset)
-            pending.keys.append(key)
-            pending.messages.append(message)
+            pending.add(partition, offset, key, message)
             count += 1
         self._counts[topic] = self._counts.get(topic, 0) + count
 
@@ -231,7 +237,7 @@ class RecordingWriter:
     def _write_kind(self, topic: str, entry: TopicEntry, tag: str, pending: _Pending) -> None:
         columns = self._columns[topic][tag]
         try:
-            tables = {tag: columns.table(pending.partitions, pending.offsets, pending.keys, pending.messages)}
+            tables = {tag: pending.table(columns)}
         except NotRecordableError:
             tables = _sorted_out(columns, pending)
         for name, table in tables.items():
@@ -260,21 +266,20 @@ def _sorted_out(columns: Columns, pending: _Pending) -> dict[str, pa.Table]:
     """The records that fit their columns, and those that do not as the bytes that they were."""
     good, bad = _Pending(), _Pending()
     reasons: list[str] = []
-    for row in zip(pending.partitions, pending.offsets, pending.keys, pending.messages, strict=True):
-        target = good
+    for partition, offset, key, message in zip(
+        pending.partitions, pending.offsets, pending.keys, pending.messages, strict=True
+    ):
         try:
-            columns.table(*([value] for value in row))
+            columns.table([partition], [offset], [key], [message])
         except NotRecordableError as error:
-            target = bad
+            bad.add(partition, offset, key, message)
             reasons.append(str(error))
-            log.warning("offset %d of partition %d is kept as bytes: %s", row[1], row[0], error)
-        target.partitions.append(row[0])
-        target.offsets.append(row[1])
-        target.keys.append(row[2])
-        target.messages.append(row[3])
+            log.warning("offset %d of partition %d is kept as bytes: %s", offset, partition, error)
+        else:
+            good.add(partition, offset, key, message)
     tables = {}
     if good.messages:
-        tables[columns.tag] = columns.table(good.partitions, good.offsets, good.keys, good.messages)
+        tables[columns.tag] = good.table(columns)
     raw = [bad.partitions, bad.offsets, bad.keys, [encode(m) for m in bad.messages], reasons]
     tables[RAW] = pa.Table.from_arrays(
         [pa.array(values, field.type) for values, field in zip(raw, _RAW_SCHEMA, strict=True)],
