@@ -29,13 +29,12 @@ class InstrumentMarket:
         crossed, locked: Books with bid > ask and bid == ask.
         backwards: Events whose market time lay before that of the one before.
         gaps: Sequence numbers never seen (repeated ones are counted in ``repeated``).
-        conflated: Events only taken note of, under load.
         events: Events applied.
     """
 
     __slots__ = (
         "_digest", "_row", "_row_names", "ask", "ask_quantity", "backwards", "bid", "bid_quantity", "book",
-        "conflated", "crossed", "events", "flow", "gaps", "instrument", "last", "locked", "phase", "repeated",
+        "crossed", "events", "flow", "gaps", "instrument", "last", "locked", "phase", "repeated",
         "seq", "ts_event", "volume",
     )  # fmt: skip
 
@@ -48,7 +47,7 @@ class InstrumentMarket:
         self.ts_event = self.seq = 0
         self.phase: TradingPhase | None = None
         self.crossed = self.locked = self.backwards = self.gaps = self.repeated = 0
-        self.conflated = self.events = 0
+        self.events = 0
         self._digest: tuple[object, ...] = ()
         self._row: tuple[float, ...] = ()
         self._row_names: tuple[str, ...] = ()
@@ -111,12 +110,6 @@ class InstrumentMarket:
         else:
             self.phase = event.phase
             self._digest = (ts, event.phase.value)
-
-    def note(self, event: MarketEvent) -> None:
-        """Take note of an event that is dropped under load: only its number counts."""
-        self._number(event.seq)
-        self.conflated += 1
-        self._digest = (event.seq, self.conflated)
 
     def state_digest(self, previous: int) -> int:
         """CRC-32, chained to ``previous``, over the numbers that the last event touched."""

@@ -83,7 +83,8 @@ class ModelAnswer(Message, frozen=True, kw_only=True, tag="model_answer"):
     Attributes:
         request: Number that the core gave the batch.
         rows: Outputs, empty when it failed.
-        missed: Why there is no answer: ``""``, ``budget``, ``error``, ``not_finite`` or ``unavailable``.
+        missed: Why there is no answer: ``""``, ``budget``, ``error``, ``not_finite``, ``out_of_range``
+            or ``unavailable``.
         elapsed: Nanoseconds that the call took.
     """
 

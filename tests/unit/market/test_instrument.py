@@ -97,13 +97,6 @@ def test_integrity_when_numbers_are_missing_or_repeated_then_they_are_counted() 
     assert (seen.gaps, seen.repeated) == (2, 1)
 
 
-def test_integrity_when_an_event_is_dropped_under_load_then_it_is_no_gap() -> None:
-    seen = market(book(1, SECOND))
-    seen.note(book(2, SECOND, bid=9_800))
-    seen.apply(book(3, SECOND))
-    assert (seen.gaps, seen.conflated, seen.events) == (0, 1, 2)
-
-
 CHANGES: list[dict[str, Any]] = [
     {"bids": ((9_900, 30), (9_800, 51))},
     {"asks": ((10_000, 20), (10_200, 40))},
