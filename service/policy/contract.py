@@ -64,7 +64,7 @@ class Child(msgspec.Struct, frozen=True):
         leaves: Lots still open, as far as we know.
         acknowledged: The broker has it.
         pending: ``""``, ``"cancel"`` or ``"replace"``: another request would only be refused.
-        since: Market time of its submission, or of its last change of price.
+        since, since_utc: Market time and UTC of its submission, or of its last change of price.
     """
 
     child_id: str
@@ -78,6 +78,7 @@ class Child(msgspec.Struct, frozen=True):
     since: int
     time_in_force: TimeInForce = TimeInForce.DAY
     reason: str = ""
+    since_utc: int = 0
 
 
 class MarketView(Protocol):

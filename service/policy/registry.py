@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final
@@ -32,8 +33,7 @@ class Found:
     Attributes:
         policies: By name.
         unavailable: Reason by name, for those that cannot be used.
-        sources: ``module:object sha256`` by name, for the record: over the files of its module and of the
-            modules of its schedule, placement and model.
+        sources: ``module:object sha256`` by name, for the record: over every source file of its package.
     """
 
     policies: dict[str, Policy] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Found:
             found.unavailable[name] = f"{_owner(group[0])}: {error!r}"
             continue
         found.policies[name] = policy
-        found.sources[name] = _source(group[0], policy)
+        found.sources[name] = _source(group[0])
     return found
 
 
@@ -101,15 +101,22 @@ def _owner(point: EntryPoint) -> str:
     return f"{point.value}{where}"
 
 
-def _source(point: EntryPoint, policy: Policy) -> str:
-    parts = (policy.schedule, policy.placement, policy.model)
-    modules = {point.module, *(type(part).__module__ for part in parts if part is not None)}
+def _source(point: EntryPoint) -> str:
+    return f"{point.value} {_package_digest(point.module.partition('.')[0])}"
+
+
+@cache
+def _package_digest(package: str) -> str:
+    """Digest of the source files of a top-level package, names included."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    if not file:
+        return "no-file"
+    root = Path(file).parent
+    files = sorted(root.rglob("*.py")) if Path(file).name == "__init__.py" else [Path(file)]
     digest = hashlib.sha256()
-    for module in sorted(modules):
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file:
-            digest.update(Path(file).read_bytes())
-    return f"{point.value} {digest.hexdigest()[:16]}"
+    for source in files:
+        digest.update(f"{source.relative_to(root)}\0".encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,11 @@ from service.runner.parents import Parent
 from service.runner.slots import Slot
 
 FIRST_HOLD: Final = 250 * MILLISECOND
-LONGEST_HOLD: Final = 30 * SECOND
+LONGEST_HOLD: Final = 4 * SECOND
 """UTC that a parent offers nothing after a denial or a reject: doubling from the first to the longest."""
+
+REST: Final = 100 * MILLISECOND
+"""UTC that a parent offers nothing after it took and got nothing: the book that it sees is not to be had."""
 
 
 @dataclass(slots=True)
@@ -100,7 +103,7 @@ def _submit(parent: Parent, intent: Submit, turn: Turn, basis: Basis) -> None:
         price=intent.price,
     )
     turn.out.commands.append(command)
-    parent.sent(command, turn.now.market)
+    parent.sent(command, turn.now)
 
 
 def _replace(parent: Parent, intent: Replace, turn: Turn, basis: Basis) -> None:
@@ -161,6 +164,11 @@ def hold(parent: Parent, now: Now) -> None:
     """Offer nothing for a while: twice as long after each denial or reject in a row."""
     parent.denials += 1
     parent.hold_utc = now.utc + min(FIRST_HOLD << min(parent.denials - 1, 20), LONGEST_HOLD)
+
+
+def rest(parent: Parent, now: Now) -> None:
+    """Offer nothing for a moment."""
+    parent.hold_utc = max(parent.hold_utc, now.utc + REST)
 
 
 def decide(

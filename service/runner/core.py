@@ -50,7 +50,7 @@ from service.model.reference import Reference
 from service.model.stream import StreamSynced
 from service.model.time import SECOND, Now, SessionClock
 from service.policy.contract import Policy, PolicyError
-from service.runner.commands import Turn, cancel_all, hold, stop
+from service.runner.commands import Turn, cancel_all, hold, rest, stop
 from service.runner.evaluate import Evaluator
 from service.runner.outputs import NOTHING, Outputs
 from service.runner.parents import Parent
@@ -467,7 +467,7 @@ class Core:
         if parent is None:
             return
         turn.out.touched.append(parent)
-        self._follow(parent, apply_report(parent, report, turn.now.market), turn)
+        self._follow(parent, apply_report(parent, report, turn.now), turn)
 
     def _denied(self, denial: ChildDenied, turn: Turn) -> None:
         parent = self.parents.get(denial.parent_id)
@@ -483,3 +483,5 @@ class Core:
             self._at_once(parent, turn)
         elif what is Next.HOLD:
             hold(parent, turn.now)
+        elif what is Next.REST:
+            rest(parent, turn.now)

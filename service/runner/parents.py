@@ -13,6 +13,7 @@ from typing import Final
 from service.model.events import ChildSnapshot, ParentSnapshot
 from service.model.orders import OrdStatus, ParentStatus, Side, SubmitChild, TimeInForce
 from service.model.parameters import Parameters
+from service.model.time import Now
 from service.policy.contract import Child, ParentView, Policy
 
 NEVER: Final = 1 << 62
@@ -49,6 +50,7 @@ class Working:
         "requested_utc",
         "side",
         "since",
+        "since_utc",
         "time_in_force",
         "unknown",
     )
@@ -62,7 +64,7 @@ class Working:
         quantity: int,
         price: int,
         time_in_force: TimeInForce,
-        since: int,
+        since: Now,
         reason: str = "",
     ) -> None:
         self.child_id = child_id
@@ -72,7 +74,8 @@ class Working:
         self.quantity = quantity
         self.price = price
         self.time_in_force = time_in_force
-        self.since = since
+        self.since = since.market
+        self.since_utc = since.utc
         self.reason = reason
         self.filled = 0
         self.reported = False
@@ -126,6 +129,7 @@ class Working:
                 self.since,
                 self.time_in_force,
                 self.reason,
+                self.since_utc,
             )
         return self._view
 
@@ -232,7 +236,7 @@ class Parent:
                     child.pending_quantity = child.pending_price = 0
                 child.changed()
 
-    def sent(self, command: SubmitChild, market: int) -> None:
+    def sent(self, command: SubmitChild, now: Now) -> None:
         """A submit left the core: it counts at once."""
         self.children[command.child_id] = Working(
             child_id=command.child_id,
@@ -241,7 +245,7 @@ class Parent:
             quantity=command.quantity,
             price=command.price,
             time_in_force=command.time_in_force,
-            since=market,
+            since=now,
             reason=command.reason,
         )
         self.next_child += 1
@@ -304,7 +308,7 @@ def _restated(child: ChildSnapshot, known: Working | None) -> Working:
         quantity=child.quantity,
         price=child.price,
         time_in_force=child.time_in_force,
-        since=0,
+        since=Now(0, 0),
     )
     working.quantity, working.price = child.quantity, child.price
     working.filled = child.cum_quantity

@@ -19,7 +19,8 @@ from service.model.events import (
     ChildSubmitted,
     ChildUnknown,
 )
-from service.model.orders import OrdStatus
+from service.model.orders import OrdStatus, TimeInForce
+from service.model.time import Now
 from service.runner.parents import Parent, Working, child_number
 
 
@@ -29,19 +30,17 @@ class Next(enum.Enum):
     NOTHING = enum.auto()
     EVALUATE = enum.auto()
     HOLD = enum.auto()
+    REST = enum.auto()
 
 
+_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 _ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED})
 
 
-def apply_report(parent: Parent, report: ChildReport, market: int) -> Next:
-    """Move the parent's numbers as a report says.
-
-    Args:
-        market: Market time now.
-    """
+def apply_report(parent: Parent, report: ChildReport, now: Now) -> Next:
+    """Move the parent's numbers as a report says."""
     if isinstance(report, ChildSubmitted):
-        _submitted(parent, report, market)
+        _submitted(parent, report, now)
         return Next.NOTHING
     if isinstance(report, ChildPartiallyFilled | ChildFilled):
         _filled(parent, report)
@@ -58,7 +57,7 @@ def apply_report(parent: Parent, report: ChildReport, market: int) -> Next:
     elif isinstance(report, ChildCancelRequested | ChildReplaceRequested):
         _requested(child, report)
     elif isinstance(report, ChildReplaced):
-        _replaced(parent, child, report, market)
+        _replaced(parent, child, report, now)
     elif isinstance(report, ChildCancelRejected):
         child.request_over()
         # Where a fill or an earlier cancel won the race, the order's own report says so.
@@ -70,7 +69,7 @@ def apply_report(parent: Parent, report: ChildReport, market: int) -> Next:
         return Next.HOLD
     else:
         del parent.children[report.child_id]
-        return Next.EVALUATE
+        return Next.EVALUATE if child.filled or child.time_in_force not in _AT_ONCE else Next.REST
     return Next.NOTHING
 
 
@@ -111,7 +110,7 @@ def size_cap(denial: ChildDenied, price: int) -> int:
     return limit // price if price > 0 else 0
 
 
-def _submitted(parent: Parent, report: ChildSubmitted, market: int) -> None:
+def _submitted(parent: Parent, report: ChildSubmitted, now: Now) -> None:
     """The gateway handed it to FIX. Also how a runner learns of a child that another one sent."""
     child = parent.children.get(report.child_id)
     if child is None:
@@ -122,7 +121,7 @@ def _submitted(parent: Parent, report: ChildSubmitted, market: int) -> None:
             quantity=report.quantity,
             price=report.price,
             time_in_force=report.time_in_force,
-            since=market,
+            since=now,
             reason=report.reason,
         )
         parent.children[report.child_id] = child
@@ -155,10 +154,10 @@ def _requested(child: Working, report: ChildCancelRequested | ChildReplaceReques
         child.pending = "cancel"
 
 
-def _replaced(parent: Parent, child: Working, report: ChildReplaced, market: int) -> None:
+def _replaced(parent: Parent, child: Working, report: ChildReplaced, now: Now) -> None:
     """The broker took the new price and quantity."""
     if report.price != child.price:
-        child.since = market
+        child.since, child.since_utc = now
     child.quantity, child.price = report.quantity, report.price
     child.filled = max(child.filled, report.cum_quantity)
     child.request_over()

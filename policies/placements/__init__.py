@@ -1,0 +1,1 @@
+"""Placements: how what is due is offered."""
