@@ -113,7 +113,9 @@ class Exchange:
 
     def apply(self, event: MarketEvent, t: int) -> None:
         """Let one market event act, after every request that arrives by UTC ``t``."""
-        self._arrivals(t)
+        due = self._inbox.next_due
+        if due is not None and due <= t:
+            self._arrivals(t)
         if t > self._now:
             self._now = t
         symbol = event.symbol
@@ -300,6 +302,8 @@ class Exchange:
     def _unreplaceable(self, order: Order, request: ReplaceOrder) -> tuple[CxlRejReason, str] | None:
         if request.fault:
             return CxlRejReason.OTHER, request.fault
+        if (request.symbol, request.side) != (order.symbol, str(int(order.side))):
+            return CxlRejReason.OTHER, "a replace cannot change symbol or side"
         if request.price <= 0 or request.price % self._instruments[order.symbol].tick:
             return CxlRejReason.OTHER, self._off_tick(order.symbol, request.price)
         if request.quantity <= 0:

@@ -103,6 +103,8 @@ class ReplaceOrder:
     owner: str
     cl_ord_id: str
     orig_cl_ord_id: str
+    symbol: str
+    side: str
     quantity: int
     price: int
     order_id: str = ""
