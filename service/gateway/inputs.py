@@ -72,10 +72,15 @@ class Unsent(Message, frozen=True, kw_only=True, tag="unsent"):
 
 
 class SessionInput(Message, frozen=True, kw_only=True, tag="session"):
-    """The FIX session logged on or off."""
+    """The FIX session logged on or off.
+
+    Attributes:
+        reachable: Cancels and questions get through: true also while a fault keeps orders back.
+    """
 
     session: str
     logged_on: bool
+    reachable: bool
     detail: str = ""
 
 

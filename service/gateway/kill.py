@@ -5,21 +5,11 @@ Whatever goes wrong here makes a kill wider, never narrower.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 ALL: Final = "all"
-KEYS: Final = ("parent", "symbol", "policy", "trader", "account", "model")
-
-
-class Target(NamedTuple):
-    """What a kill can be about: of an order, or of a parent."""
-
-    parent: str
-    symbol: str
-    policy: str
-    trader: str
-    account: str
-    model: str = ""
+KEYS: Final = ("parent", "symbol", "policy", "model", "trader", "desk", "account", "client", "firm")
 
 
 class Engaged(NamedTuple):
@@ -33,9 +23,9 @@ class Engaged(NamedTuple):
 
 def normal_scope(text: str) -> str:
     """``all`` or ``KEY=NAME``; whatever cannot be understood is ``all``."""
-    scope = text.strip()
-    key, equals, name = scope.partition("=")
-    return scope if equals and key in KEYS and name and name == name.strip() else ALL
+    key, equals, name = text.strip().partition("=")
+    key, name = key.strip(), name.strip()
+    return f"{key}={name}" if equals and key in KEYS and name else ALL
 
 
 class Kills:
@@ -54,18 +44,9 @@ class Kills:
         """Lift the kill of exactly this scope; False if there is none."""
         return self.engaged.pop(scope.strip(), None) is not None
 
-    def covering(self, target: Target) -> str:
-        """Scope of a kill that covers this target; empty if none does."""
+    def covering(self, scopes: AbstractSet[str], model: str = "") -> str:
+        """Scope of a kill that covers what has these ``KEY=NAME`` scopes; empty if none does."""
         for scope in self.engaged:
-            try:
-                covered = scope == ALL or _covers(scope, target)
-            except Exception:  # noqa: BLE001 - a kill that cannot be judged covers everything
-                covered = True
-            if covered:
+            if scope == ALL or scope in scopes or (model and scope == f"model={model}"):
                 return scope
         return ""
-
-
-def _covers(scope: str, target: Target) -> bool:
-    key, _, name = scope.partition("=")
-    return bool(getattr(target, key) == name)

@@ -41,6 +41,7 @@ class Order:
         seen: Reports applied, by what they said and ExecID.
         sent: The bytes were handed to FIX.
         unknown: Only the broker's answer says what became of it.
+        stale: Its pending request went out on a connection that is gone, and may be lost.
         insist: Why the gateway itself wants it cancelled, until it is; empty if it does not.
         tried, tries: When and how often that has been asked for; ``asked`` is of status requests.
     """
@@ -75,6 +76,7 @@ class Order:
         "sent",
         "sent_utc",
         "side",
+        "stale",
         "stamps",
         "status",
         "symbol",
@@ -141,6 +143,7 @@ class Order:
         self.sent = False
         self.sent_utc = 0
         self.unknown = False
+        self.stale = False
         self.insist = ""
         self.tried = 0
         self.tries = 0
@@ -150,6 +153,16 @@ class Order:
     def live(self) -> bool:
         """The broker has not said that it is over."""
         return self.status not in CLOSED
+
+    @property
+    def canceling(self) -> bool:
+        """A cancel of it has not been answered."""
+        return self.request is Request.CANCEL or self.request is Request.BOTH
+
+    @property
+    def replacing(self) -> bool:
+        """A replace of it has not been answered."""
+        return self.request is Request.REPLACE or self.request is Request.BOTH
 
     @property
     def at_risk(self) -> int:
@@ -224,6 +237,8 @@ class Applied(NamedTuple):
         illegal: Why it does not fit what we knew; empty if it does.
         closed: It ended the order.
         was: Request that was pending before it.
+        lost: What it told about a request that a disconnect left open: ``cancel``, ``replace`` or ``cancel
+            and replace`` came to nothing, ``replaced`` happened; empty if there was none.
     """
 
     order: Order
@@ -233,6 +248,7 @@ class Applied(NamedTuple):
     illegal: str = ""
     closed: bool = False
     was: Request = Request.NONE
+    lost: str = ""
 
 
 class Ledger:
@@ -273,8 +289,7 @@ class Ledger:
         """A cancel request goes out."""
         self._by_cl_ord_id[cl_ord_id] = order
         order.cancel_id = cl_ord_id
-        replacing = order.request in (Request.REPLACE, Request.BOTH)
-        order.request = Request.BOTH if replacing else Request.CANCEL
+        order.request = Request.BOTH if order.replacing else Request.CANCEL
 
     def ask_replace(self, order: Order, cl_ord_id: str, quantity: int, price: int) -> None:
         """A replace request goes out; the larger version counts from now on."""
@@ -285,9 +300,9 @@ class Ledger:
 
     def refuse(self, order: Order, cl_ord_id: str) -> Kind | None:
         """A pending request came to nothing: refused, or never sent. ``None`` if it is not pending."""
-        if cl_ord_id == order.cancel_id and order.request in (Request.CANCEL, Request.BOTH):
+        if order.canceling and cl_ord_id == order.cancel_id:
             kind, order.cancel_id = Kind.CANCEL_REFUSED, ""
-        elif cl_ord_id == order.replace_id and order.request in (Request.REPLACE, Request.BOTH):
+        elif order.replacing and cl_ord_id == order.replace_id:
             kind = Kind.REPLACE_REFUSED
             self._forget_replace(order)
         else:
@@ -308,6 +323,17 @@ class Ledger:
         if order.unknown is not unknown:
             order.unknown = unknown
             self._recount(order)
+
+    def reject(self, order: Order) -> bool:
+        """The broker refused the order by other means than an execution report; False if that cannot be."""
+        status = STATUS.get((order.status, Kind.REJECTED))
+        if status is None or order.cum_quantity:
+            return False
+        order.status, order.request, order.cancel_id = status, Request.NONE, ""
+        order.unknown = False
+        self._forget_replace(order)
+        self._recount(order)
+        return True
 
     def apply(self, order: Order, report: ExecutionReport) -> Applied:
         """Fold one execution report into its order.
@@ -331,9 +357,34 @@ class Ledger:
             assert status is not None
             assert request is not None
             self._commit(order, kind, report, status, request, answer)
+        lost = ""
+        if answer and not illegal and order.live and order.stale:
+            lost = self._resolve_stale(order, report)
         self._settle(order)
         self._recount(order)
-        return Applied(order, kind, fill, False, illegal, was_live and not order.live, was)
+        return Applied(order, kind, fill, False, illegal, was_live and not order.live, was, lost)
+
+    def _resolve_stale(self, order: Order, report: ExecutionReport) -> str:
+        """A request went out before the connection broke; the broker's answer tells what came of it."""
+        if order.replacing and report.order_quantity is None:
+            return ""  # the answer does not say; the larger version goes on counting
+        order.stale = False
+        replaced = order.replacing and (
+            report.cl_ord_id == order.replace_id
+            or (report.order_quantity, report.price) == (order.replace_quantity, order.replace_price)
+        )
+        if replaced:
+            self._replaced(order)
+        lost = order.request.value if order.request is not Request.NONE else ""
+        order.request, order.cancel_id = Request.NONE, ""
+        self._forget_replace(order)
+        return "replaced" if replaced else lost
+
+    def _replaced(self, order: Order) -> None:
+        order.cl_ord_id = order.replace_id
+        order.quantity, order.price = order.replace_quantity, order.replace_price
+        order.request = REQUEST[order.request, Kind.REPLACED]
+        self._forget_replace(order)
 
     def _commit(
         self,
@@ -350,7 +401,9 @@ class Ledger:
         if report.order_id and report.order_id != "NONE":
             order.order_id = report.order_id
         self._terms(order, kind, report)
-        order.status, order.request = status, request
+        if kind is not Kind.REPLACED:
+            order.request = request
+        order.status = status
         told = report.cum_quantity or 0
         if kind is Kind.FOUND_FILLED:
             told = max(told, order.quantity)
@@ -416,9 +469,7 @@ class Ledger:
     def _terms(self, order: Order, kind: Kind, report: ExecutionReport) -> None:
         """Quantity and price as the broker now has them."""
         if kind is Kind.REPLACED and report.cl_ord_id == order.replace_id:
-            order.cl_ord_id = order.replace_id
-            order.quantity, order.price = order.replace_quantity, order.replace_price
-            self._forget_replace(order)
+            self._replaced(order)
         elif kind is Kind.RESTATED and report.order_quantity:
             order.quantity = report.order_quantity
 

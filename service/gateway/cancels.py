@@ -1,0 +1,121 @@
+"""What the gateway asks of the broker by itself: cancels until nothing works, questions until it knows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.fix.messages import OrderCancelRequest, OrderStatusRequest
+from service.gateway.ledger import Order
+from service.gateway.state import Send, State
+from service.model.events import ChildUnknown
+from service.model.time import MILLISECOND, SECOND, Now
+
+_FIRST_RETRY: Final = 100 * MILLISECOND
+_LAST_RETRY: Final = 5 * SECOND
+
+
+def insist_cancel(state: State, order: Order, reason: str, now: Now) -> None:
+    """The gateway itself wants this order cancelled, and asks until it is."""
+    if not order.live:
+        return
+    order.insist = order.insist or reason
+    state.chasing[order.child_id] = order
+    if order.sent and state.reachable and not order.canceling:
+        order.reason = reason
+        send_cancel(state, order, now)
+
+
+def send_cancel(state: State, order: Order, now: Now) -> None:
+    """Ask for a cancel, whatever the limits say: it counts against the rate and is never stopped by it."""
+    cl_ord_id = state.next_cl_ord_id()
+    state.ledger.ask_cancel(order, cl_ord_id)
+    order.tried, order.tries = now.utc, order.tries + 1
+    state.traffic.note(order.policy, order.symbol, now.utc)
+    request = OrderCancelRequest(
+        cl_ord_id=cl_ord_id,
+        orig_cl_ord_id=order.cl_ord_id,
+        order_id=order.order_id,
+        instrument=state.reference.by_symbol[order.symbol],
+        side=order.side,
+        quantity=order.quantity,
+        transact_time=now.utc,
+        account=order.account,
+    )
+    state.effects.append(Send(cl_ord_id, request, False))
+
+
+def lost_sight(state: State, order: Order, reason: str, now: Now) -> None:
+    """What became of this order only the broker knows: say so, and ask."""
+    if not order.unknown:
+        state.ledger.mark_unknown(order)
+        event = ChildUnknown(
+            child_id=order.child_id,
+            parent_id=order.parent_id,
+            cl_ord_id=order.cl_ord_id,
+            symbol=order.symbol,
+            ts_event=now.market,
+            ts_utc=now.utc,
+            reason=reason,
+        )
+        state.order_event(event, order.parent_id)
+    state.chasing[order.child_id] = order
+    ask(state, order, now)
+
+
+def ask(state: State, order: Order, now: Now) -> None:
+    """Ask the broker what became of an order, if it can be asked."""
+    if not state.logged_on:
+        return
+    order.asked = now.utc
+    request = OrderStatusRequest(
+        cl_ord_id=order.cl_ord_id,
+        order_id=order.order_id,
+        instrument=state.reference.by_symbol[order.symbol],
+        side=order.side,
+        account=order.account,
+    )
+    state.effects.append(Send(order.cl_ord_id, request, False))
+
+
+def chase(state: State, now: Now) -> None:
+    """Ask again about what is unknown, and cancel again what should be cancelled."""
+    for order in list(state.chasing.values()):
+        if _question_due(state, order, now):
+            ask(state, order, now)
+        if _cancel_due(state, order, now):
+            if order.canceling:
+                # No answer at all: that request is given up, the order is not.
+                state.ledger.refuse(order, order.cancel_id)
+            send_cancel(state, order, now)
+        if _done(order):
+            del state.chasing[order.child_id]
+
+
+def chase_due(state: State, now: Now) -> bool:
+    """Whether ``chase`` would do something."""
+    return any(
+        _done(order) or _question_due(state, order, now) or _cancel_due(state, order, now)
+        for order in state.chasing.values()
+    )
+
+
+def chase_afresh(state: State, now: Now) -> None:
+    """The session is up: everything is due at once."""
+    for order in state.chasing.values():
+        order.asked = order.tried = order.tries = 0
+    chase(state, now)
+
+
+def _done(order: Order) -> bool:
+    return not order.unknown and not (order.live and order.insist)
+
+
+def _question_due(state: State, order: Order, now: Now) -> bool:
+    return order.unknown and state.logged_on and now.utc - order.asked >= _LAST_RETRY
+
+
+def _cancel_due(state: State, order: Order, now: Now) -> bool:
+    if not (order.live and order.insist and order.sent and state.reachable):
+        return False
+    patience = _LAST_RETRY if order.canceling else min(_LAST_RETRY, _FIRST_RETRY << min(order.tries, 10))
+    return now.utc - order.tried >= patience

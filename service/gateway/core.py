@@ -1,0 +1,202 @@
+"""The gateway's core: a pure fold of numbered inputs. No I/O, no clock, no chance.
+
+``apply(input, now)`` changes the state and returns what is to be done about it. The shell (``service.gateway.
+role``) journals every input and carries out the effects; recovery applies the journal's inputs again and
+throws the effects away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
+from service.gateway import orders, parents, reports
+from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
+from service.gateway.inputs import (
+    Input,
+    Intent,
+    KillInput,
+    ParentInput,
+    ReleaseInput,
+    RunnerLost,
+    Sent,
+    SessionInput,
+    Started,
+    Tick,
+    Unsent,
+)
+from service.gateway.kill import ALL
+from service.gateway.state import Effect, State
+from service.model.events import KillEngaged, KillReleased, SessionChanged
+from service.model.market import FeedHeartbeat, ReferenceSnapshot
+from service.model.time import Now, SessionClock
+
+LEAVE: Final = "leave"
+PAUSE: Final = "pause"
+CANCEL: Final = "cancel"
+
+
+class Core:
+    """Holds the state and dispatches inputs to what changes it."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self._handlers: Final[dict[type, Callable[[Any, Now], None]]] = {
+            Started: self._started,
+            ParentInput: lambda given, now: parents.command(self.state, given, now),
+            ReferenceSnapshot: self._reference,
+            SessionClock: self._clock,
+            FeedHeartbeat: lambda given, _: setattr(self.state, "heartbeat", given),
+            ExecutionReport: self._execution_report,
+            OrderCancelReject: self._cancel_reject,
+            BusinessReject: self._reject,
+            SessionReject: self._reject,
+            Malformed: self._malformed,
+            Sent: lambda given, now: orders.sent(self.state, given, now),
+            Unsent: lambda given, now: orders.unsent(self.state, given, now),
+            SessionInput: self._session,
+            RunnerLost: self._runner_lost,
+            KillInput: self._kill,
+            ReleaseInput: self._release,
+            Tick: lambda _, now: self._tick(now),
+        }
+
+    def apply(self, given: Input, now: Now, recorded: str = "") -> tuple[list[Effect], str]:
+        """Fold one input in.
+
+        Args:
+            recorded: The outcome that the journal holds, while recovering.
+
+        Returns:
+            What is to be done, in order, and the outcome of an intent (``approved``, a denial's code).
+        """
+        state = self.state
+        effects: list[Effect] = []
+        state.effects = effects
+        if type(given) is Intent:
+            return effects, orders.intent(state, given, now, recorded)
+        self._handlers[type(given)](given, now)
+        return effects, ""
+
+    def due(self, now: Now) -> bool:
+        """Whether a ``Tick`` now would do something."""
+        return parents.tick_due(self.state, now) or chase_due(self.state, now)
+
+    def may_send(self, cl_ord_id: str) -> str:
+        """Why a request that waited for the disk must not go out any more; empty if it may."""
+        order = self.state.ledger.find(cl_ord_id)
+        if order is None or not order.live:
+            return "the order is over"
+        return order.insist or self.state.kill_covering(order)
+
+    # What the gateway is told about itself
+
+    def _started(self, given: Started, now: Now) -> None:
+        state = self.state
+        state.configure(given, now)
+        for order in list(state.ledger.live.values()):
+            order.sent = True  # or it was not: only the broker knows
+            order.stale = True
+            lost_sight(state, order, "the gateway was restarted", now)
+
+    def _session(self, given: SessionInput, now: Now) -> None:
+        state = self.state
+        was = state.reachable
+        state.logged_on, state.reachable = given.logged_on, given.reachable
+        event = SessionChanged(
+            session=given.session, logged_on=given.logged_on, ts_utc=now.utc, detail=given.detail
+        )
+        state.risk_event(event, given.session)
+        if was and not given.reachable:
+            for order in list(state.ledger.live.values()):
+                if order.sent:
+                    order.stale = True
+                    lost_sight(state, order, "the session was lost", now)
+        elif given.logged_on and not was:
+            chase_afresh(state, now)
+
+    def _runner_lost(self, given: RunnerLost, now: Now) -> None:
+        """C29: nobody looks after this runner's orders any more."""
+        state = self.state
+        assert state.configured is not None
+        action = state.configured.on_runner_loss
+        mine = [order for order in state.ledger.live.values() if order.runner == given.runner]
+        state.alarm("RUNNER_LOST", f"runner={given.runner} orders={len(mine)} action={action}", "", now)
+        if action == LEAVE:
+            return
+        for parent_id in dict.fromkeys(order.parent_id for order in mine):
+            parent = state.open.get(parent_id)
+            if parent is not None and action == PAUSE:
+                parents.pause(state, parent, "gateway", f"runner {given.runner} lost", now)
+        for order in mine:
+            insist_cancel(state, order, f"runner {given.runner} lost", now)
+
+    def _tick(self, now: Now) -> None:
+        parents.tick(self.state, now)
+        chase(self.state, now)
+
+    # The market
+
+    def _reference(self, given: ReferenceSnapshot, now: Now) -> None:
+        self.state.market[given.symbol] = given
+        parents.market_known(self.state, given.symbol, now)
+
+    def _clock(self, given: SessionClock, now: Now) -> None:
+        self.state.clock = given
+        parents.market_known(self.state, None, now)
+
+    # The broker
+
+    def _execution_report(self, given: ExecutionReport, now: Now) -> None:
+        self._heard(given.seq)
+        reports.execution_report(self.state, given, now)
+
+    def _cancel_reject(self, given: OrderCancelReject, now: Now) -> None:
+        self._heard(given.seq)
+        reports.cancel_reject(self.state, given, now)
+
+    def _reject(self, given: BusinessReject | SessionReject, now: Now) -> None:
+        self._heard(given.seq)
+        reports.reject(self.state, given, now)
+
+    def _malformed(self, given: Malformed, now: Now) -> None:
+        self._heard(given.seq)
+        reports.malformed(self.state, given, now)
+
+    def _heard(self, seq: int) -> None:
+        if seq:
+            self.state.report_seq = seq
+
+    # Kills
+
+    def _kill(self, given: KillInput, now: Now) -> None:
+        """C23: block first, then cancel everything that works; whatever fails, the rest is still done."""
+        state = self.state
+        scope = state.kills.engage(given.scope, given.by, given.reason, now.utc)
+        covered = [order for order in state.ledger.live.values() if state.kill_covering(order)]
+        for order in covered:
+            try:
+                insist_cancel(state, order, f"kill {scope}", now)
+            except Exception as error:  # noqa: BLE001 - the other orders are still cancelled; this one is chased
+                detail = f"cl_ord_id={order.cl_ord_id} error={type(error).__name__}"
+                state.alarm("KILL_FAILED", detail, order.symbol, now)
+        event = KillEngaged(
+            scope=scope, by=given.by, reason=given.reason, ts_utc=now.utc, working=len(covered)
+        )
+        state.risk_event(event, scope, runners=True)
+        state.audit(given.by, "kill", scope, given.reason, f"working={len(covered)}", now)
+        for parent in list(state.open.values()):
+            if scope == ALL or scope in parent.scopes:
+                parents.pause(state, parent, given.by, f"kill {scope}: {given.reason}", now)
+
+    def _release(self, given: ReleaseInput, now: Now) -> None:
+        """Lift a kill. Parents stay paused until a person resumes them."""
+        state = self.state
+        released = state.kills.release(given.scope)
+        state.audit(
+            given.by, "release", given.scope, given.reason, "released" if released else "no such kill", now
+        )
+        if released:
+            event = KillReleased(scope=given.scope.strip(), by=given.by, reason=given.reason, ts_utc=now.utc)
+            state.risk_event(event, event.scope, runners=True)

@@ -1,0 +1,285 @@
+"""Children: from a runner's intent, through the gate, to a request for FIX."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
+from service.gateway.cancels import insist_cancel, send_cancel
+from service.gateway.inputs import Intent, Sent, Unsent
+from service.gateway.ledger import Order
+from service.gateway.lifecycle import ReportKind, Request
+from service.gateway.parents import settle
+from service.gateway.state import Parent, Send, State
+from service.model.events import (
+    ChildCancelRejected,
+    ChildCancelRequested,
+    ChildDenied,
+    ChildRejected,
+    ChildReplaceRequested,
+    ChildSubmitted,
+)
+from service.model.orders import CancelChild, OrdStatus, ReplaceChild, Stamps, SubmitChild
+from service.model.time import Now
+from service.risk import Approved, Denied
+from service.risk.snapshots import ChildFacts, ExposureFacts, Facts, HaltFacts
+
+APPROVED: Final = "approved"
+
+
+def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
+    """Judge or carry out a runner's intent.
+
+    Args:
+        recorded: What the journal says that the gate said, while recovering; else empty. It wins.
+
+    Returns:
+        ``approved``, the denial's code, or empty for a cancel.
+    """
+    command = given.command
+    if isinstance(command, CancelChild):
+        _cancel_intent(state, command, now)
+        return ""
+    parent = state.parents.get(command.parent_id)
+    order = state.ledger.orders.get(command.child_id)
+    verdict = state.gate.check(command, _facts(state, command, parent, order, now), now)
+    outcome = APPROVED if isinstance(verdict, Approved) else verdict.code.value
+    approved = (recorded or outcome) == APPROVED
+    if isinstance(command, SubmitChild):
+        if parent is not None:
+            _use_number(parent, command.child_id)
+        if approved and parent is not None:
+            _submit(state, given.runner, command, parent, verdict, now)
+    elif approved and parent is not None and order is not None:
+        _replace(state, command, parent, order, verdict, now)
+    if isinstance(verdict, Denied) and not approved:
+        _deny(state, command, parent, verdict, now)
+    return recorded or outcome
+
+
+def _facts(
+    state: State, command: SubmitChild | ReplaceChild, parent: Parent | None, order: Order | None, now: Now
+) -> Facts:
+    symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
+    exposure = state.ledger.exposure(symbol)
+    policy, scopes = (parent.order.policy, parent.scopes) if parent is not None else ("", frozenset[str]())
+    child = None
+    if order is not None and order.parent_id == command.parent_id:
+        child = ChildFacts(
+            side=order.side,
+            ord_type=order.ord_type,
+            time_in_force=order.time_in_force,
+            quantity=max(order.quantity, order.replace_quantity),
+            filled=order.cum_quantity,
+            working=order.live and order.status is not OrdStatus.PENDING_NEW and not order.unknown,
+            pending=order.request is not Request.NONE or bool(order.insist),
+        )
+    return Facts(
+        parent=state.parent_facts(parent) if parent is not None else None,
+        market=state.market_facts(symbol),
+        exposure=ExposureFacts(
+            position=exposure.position, working_buy=exposure.working_buy, working_sell=exposure.working_sell
+        ),
+        traffic=state.traffic.facts(policy, symbol, now.utc),
+        halt=HaltFacts(
+            kill=state.kills.covering(scopes, command.model),
+            logged_on=state.logged_on,
+            unknown_orders=exposure.unknown,
+        ),
+        child=child,
+    )
+
+
+def _use_number(parent: Parent, child_id: str) -> None:
+    """A child number is used once, denied or not."""
+    prefix, _, number = child_id.rpartition(".")
+    if prefix == parent.order.id and number.isascii() and number.isdigit() and len(number) <= 15:
+        parent.next_child = max(parent.next_child, int(number) + 1)
+
+
+def _deny(
+    state: State, command: SubmitChild | ReplaceChild, parent: Parent | None, verdict: Denied, now: Now
+) -> None:
+    known = parent.order.symbol if parent is not None else ""
+    symbol = command.symbol if isinstance(command, SubmitChild) else known
+    event = ChildDenied(
+        child_id=command.child_id,
+        parent_id=command.parent_id,
+        symbol=symbol,
+        command="submit" if isinstance(command, SubmitChild) else "replace",
+        control=verdict.control,
+        code=verdict.code.value,
+        detail=verdict.detail,
+        ts_event=now.market,
+        ts_utc=now.utc,
+        stamps=_received(command.stamps, now),
+    )
+    state.risk_event(event, symbol, runners=True)
+
+
+def _submit(
+    state: State,
+    runner: str,
+    command: SubmitChild,
+    parent: Parent,
+    verdict: Approved | Denied,
+    now: Now,
+) -> None:
+    order = Order(
+        child_id=command.child_id,
+        parent_id=parent.order.id,
+        cl_ord_id=state.next_cl_ord_id(),
+        symbol=command.symbol,
+        side=command.side,
+        ord_type=command.ord_type,
+        time_in_force=command.time_in_force,
+        quantity=command.quantity,
+        price=command.price,
+        account=parent.order.account,
+        policy=parent.order.policy,
+        display_quantity=command.display_quantity,
+        venue=command.venue,
+        model=command.model,
+        reason=command.reason,
+        runner=runner,
+        stamps=_received(command.stamps, now),
+    )
+    state.ledger.add(order)
+    state.traffic.note(order.policy, order.symbol, now.utc)
+    if isinstance(verdict, Approved):
+        request = NewOrderSingle(
+            approved=verdict,
+            cl_ord_id=order.cl_ord_id,
+            account=order.account,
+            instrument=state.reference.by_symbol[order.symbol],
+            transact_time=now.utc,
+            attribution=parent.attribution,
+        )
+        state.effects.append(Send(order.cl_ord_id, request, True))
+
+
+def _replace(
+    state: State,
+    command: ReplaceChild,
+    parent: Parent,
+    order: Order,
+    verdict: Approved | Denied,
+    now: Now,
+) -> None:
+    cl_ord_id = state.next_cl_ord_id()
+    state.ledger.ask_replace(order, cl_ord_id, command.quantity, command.price)
+    order.reason, order.stamps = command.reason, _received(command.stamps, now)
+    state.traffic.note(order.policy, order.symbol, now.utc)
+    if isinstance(verdict, Approved):
+        request = OrderCancelReplaceRequest(
+            approved=verdict,
+            cl_ord_id=cl_ord_id,
+            orig_cl_ord_id=order.cl_ord_id,
+            order_id=order.order_id,
+            account=order.account,
+            instrument=state.reference.by_symbol[order.symbol],
+            policy=order.policy,
+            transact_time=now.utc,
+            attribution=parent.attribution,
+            display_quantity=order.display_quantity,
+            venue=order.venue,
+        )
+        state.effects.append(Send(cl_ord_id, request, True))
+
+
+def _cancel_intent(state: State, command: CancelChild, now: Now) -> None:
+    """A cancel is never refused; one of an order that is over, or was never there, does nothing."""
+    order = state.ledger.orders.get(command.child_id)
+    if order is None or not order.live:
+        return
+    order.reason, order.stamps = command.reason, _received(command.stamps, now)
+    if not order.sent:
+        # Still on its way to the disk: it is taken back before it is sent, or cancelled right after.
+        insist_cancel(state, order, command.reason or "cancel", now)
+    elif not order.canceling:
+        send_cancel(state, order, now)
+
+
+def sent(state: State, given: Sent, now: Now) -> None:
+    """A request is FIX's: tell everybody."""
+    order = state.ledger.find(given.cl_ord_id)
+    if order is None:
+        return
+    stamps = order.stamps
+    stamps = Stamps(
+        feed=stamps.feed,
+        tick=stamps.tick,
+        decided=stamps.decided,
+        received=stamps.received,
+        gated=given.gated,
+        journalled=given.journalled,
+        sent=given.sent,
+    )
+    base: dict[str, Any] = {
+        "child_id": order.child_id,
+        "parent_id": order.parent_id,
+        "cl_ord_id": given.cl_ord_id,
+        "symbol": order.symbol,
+        "ts_event": now.market,
+        "ts_utc": now.utc,
+        "reason": order.reason,
+        "stamps": stamps,
+    }
+    if given.cl_ord_id == order.cancel_id:
+        state.order_event(ChildCancelRequested(orig_cl_ord_id=order.cl_ord_id, **base), order.parent_id)
+    elif given.cl_ord_id == order.replace_id:
+        event = ChildReplaceRequested(
+            orig_cl_ord_id=order.cl_ord_id,
+            quantity=order.replace_quantity,
+            price=order.replace_price,
+            **base,
+        )
+        state.order_event(event, order.parent_id)
+    elif given.cl_ord_id == order.cl_ord_id and not order.sent:
+        order.sent, order.sent_utc = True, given.sent
+        event_new = ChildSubmitted(
+            side=order.side,
+            ord_type=order.ord_type,
+            quantity=order.quantity,
+            price=order.price,
+            time_in_force=order.time_in_force,
+            account=order.account,
+            policy=order.policy,
+            model=order.model,
+            venue=order.venue,
+            **base,
+        )
+        state.order_event(event_new, order.parent_id)
+        if order.insist and order.live:
+            insist_cancel(state, order, order.insist, now)
+
+
+def unsent(state: State, given: Unsent, now: Now) -> None:
+    """A request was never handed to FIX: a new order ends, a cancel or replace leaves the order as it was."""
+    order = state.ledger.find(given.cl_ord_id)
+    if order is None:
+        return
+    base: dict[str, Any] = {
+        "child_id": order.child_id,
+        "parent_id": order.parent_id,
+        "cl_ord_id": given.cl_ord_id,
+        "symbol": order.symbol,
+        "ts_event": now.market,
+        "ts_utc": now.utc,
+        "reason": f"not sent: {given.reason}",
+    }
+    if given.cl_ord_id == order.cl_ord_id:
+        if order.sent or not order.live:
+            return
+        state.ledger.withdraw(order)
+        state.order_event(ChildRejected(**base), order.parent_id)
+        settle(state, order.parent_id, now)
+        return
+    kind = state.ledger.refuse(order, given.cl_ord_id)
+    if kind is not None:
+        request = "cancel" if kind is ReportKind.CANCEL_REFUSED else "replace"
+        state.order_event(ChildCancelRejected(request=request, status=order.status, **base), order.parent_id)
+
+
+def _received(stamps: Stamps, now: Now) -> Stamps:
+    return Stamps(feed=stamps.feed, tick=stamps.tick, decided=stamps.decided, received=now.utc)

@@ -1,0 +1,249 @@
+"""Everything that the gateway knows: the state that its inputs are folded into, and the effects they have."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from service.fix.messages import Attribution, Request
+from service.gateway.inputs import Started
+from service.gateway.kill import ALL, Kills
+from service.gateway.ledger import Ledger, Order
+from service.gateway.limits_file import parse_limits
+from service.gateway.traffic import Traffic
+from service.model.events import Alarm, ChildReport, ParentEvent, ParentSnapshot, RiskEvent
+from service.model.market import FeedHeartbeat, ReferenceSnapshot
+from service.model.message import Message
+from service.model.orders import NewParent, ParentOrder, ParentStatus
+from service.model.records import AuditEntry
+from service.model.reference import Reference, parse_reference
+from service.model.time import MILLISECOND, Now, SessionClock
+from service.risk import Gate
+from service.risk.snapshots import MarketFacts, ParentFacts
+
+ORDERS: Final = "orders.v1"
+RISK: Final = "risk.v1"
+AUDIT: Final = "audit.v1"
+
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Send(NamedTuple):
+    """Hand a request to FIX.
+
+    Attributes:
+        synced: Only after everything up to this input is on disk; cancels and questions do not wait.
+    """
+
+    cl_ord_id: str
+    request: Request
+    synced: bool
+
+
+class Publish(NamedTuple):
+    """Put a message on the record; ``runners``: and tell them."""
+
+    topic: str
+    key: bytes
+    message: Message
+    runners: bool
+
+
+Effect = Send | Publish
+
+
+class Parent:
+    """A parent as admitted.
+
+    Attributes:
+        scopes: Scopes of kills that cover it, ``KEY=NAME``.
+        closing: Why it is being ended, once it is.
+    """
+
+    __slots__ = (
+        "arrival_price",
+        "arrival_volume",
+        "attribution",
+        "closing",
+        "next_child",
+        "order",
+        "scopes",
+        "status",
+        "version",
+        "window_end",
+        "window_start",
+    )
+
+    def __init__(
+        self, order: ParentOrder, window: tuple[int, int], arrival: ReferenceSnapshot, reference: Reference
+    ) -> None:
+        trader, account = reference.by_trader[order.trader], reference.by_account[order.account]
+        firm = next(d.firm for d in reference.desks if d.name == trader.desk)
+        self.order = order
+        self.version = 1
+        self.status = ParentStatus.WORKING
+        self.window_start, self.window_end = window
+        self.arrival_price, self.arrival_volume = arrival.reference, arrival.volume
+        self.next_child = 1
+        self.closing = ""
+        self.attribution = Attribution(trader=order.trader, desk=trader.desk, client=account.client)
+        self.scopes = parent_scopes(order) | {
+            f"desk={trader.desk}",
+            f"client={account.client}",
+            f"firm={firm}",
+        }
+
+    @property
+    def limit_price(self) -> int:
+        """Price units; 0 if there is none."""
+        return self.order.parameters.limit_price or 0
+
+
+def parent_scopes(order: ParentOrder) -> frozenset[str]:
+    """Scopes that can be told from the order alone."""
+    return frozenset(
+        (
+            f"parent={order.id}",
+            f"symbol={order.symbol}",
+            f"policy={order.policy}",
+            f"trader={order.trader}",
+            f"account={order.account}",
+        )
+    )
+
+
+class State:
+    """The fold. Its methods are the small steps that every kind of input shares.
+
+    Attributes:
+        waiting: New parents by symbol, until there is a session clock and a reference price.
+        logged_on, reachable: Orders can be sent; cancels and questions can be (also after a fault).
+        chasing: Orders that the gateway itself must do something about, by child id.
+        offsets: Newest offset of ``parents.v1`` by partition.
+        report_seq: MsgSeqNum of the newest report of the broker.
+        effects: What the input at hand has done so far.
+    """
+
+    def __init__(self) -> None:
+        self.configured: Started | None = None
+        self.ledger = Ledger()
+        self.parents: dict[str, Parent] = {}
+        self.open: dict[str, Parent] = {}
+        self.waiting: dict[str, list[NewParent]] = {}
+        self.kills = Kills()
+        self.traffic = Traffic()
+        self.market: dict[str, ReferenceSnapshot] = {}
+        self.heartbeat: FeedHeartbeat | None = None
+        self.clock: SessionClock | None = None
+        self.logged_on = False
+        self.reachable = False
+        self.chasing: dict[str, Order] = {}
+        self.offsets: dict[int, int] = {}
+        self.report_seq = 0
+        self.effects: list[Effect] = []
+        self._life = 0
+        self._numbers = 0
+        self._prefix = ""
+
+    def configure(self, started: Started, now: Now) -> None:
+        """A life of the gateway begins, with these limits and instruments.
+
+        Raises:
+            ReferenceFileError, LimitsFileError: If the texts do not hold together.
+        """
+        self.reference = parse_reference(started.reference, "reference file in the journal")
+        self.gate = Gate(
+            parse_limits(started.limits, "limits file in the journal", self.reference), self.reference
+        )
+        self.configured = started
+        # An order id is the life and a number in it: unique for ever, even if the last records of the life
+        # before were lost with the machine's power.
+        self._life = max(self._life + 1, now.utc // MILLISECOND)
+        self._prefix, self._numbers = f"{_base36(self._life)}-", 0
+        self.logged_on = self.reachable = False
+
+    def next_cl_ord_id(self) -> str:
+        """A ClOrdID never used before."""
+        self._numbers += 1
+        return f"{self._prefix}{self._numbers}"
+
+    def order_event(self, event: ChildReport | ParentEvent, key: str, *, runners: bool = True) -> None:
+        """Put what happened to an order or parent on the record, and tell the runners."""
+        self.effects.append(Publish(ORDERS, key.encode(), event, runners))
+
+    def risk_event(self, event: RiskEvent, key: str, *, runners: bool = False) -> None:
+        """Put a denial, a kill or an alarm on the record."""
+        self.effects.append(Publish(RISK, key.encode(), event, runners))
+
+    def alarm(self, code: str, detail: str, symbol: str, now: Now) -> None:
+        """Something that a person must look at."""
+        self.risk_event(Alarm(code=code, detail=detail, symbol=symbol, ts_utc=now.utc), symbol)
+
+    def audit(self, who: str, action: str, target: str, reason: str, outcome: str, now: Now) -> None:
+        """Who did what."""
+        entry = AuditEntry(
+            who=who, action=action, target=target, reason=reason, outcome=outcome, ts_utc=now.utc
+        )
+        self.effects.append(Publish(AUDIT, target.encode(), entry, False))
+
+    def parent_facts(self, parent: Parent) -> ParentFacts:
+        """What the gate may know of a parent."""
+        order, progress = parent.order, self.ledger.progress(parent.order.id)
+        return ParentFacts(
+            id=order.id,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=order.quantity,
+            limit_price=order.parameters.limit_price or 0,
+            window_start=parent.window_start,
+            window_end=parent.window_end,
+            version=parent.version,
+            status=parent.status,
+            policy=order.policy,
+            filled=progress.filled,
+            working=progress.working,
+            next_child=parent.next_child,
+        )
+
+    def market_facts(self, symbol: str) -> MarketFacts:
+        """What the gate may know of the market."""
+        heartbeat = self.heartbeat
+        return MarketFacts(
+            reference=self.market.get(symbol), heartbeat_utc=heartbeat.ts_utc if heartbeat is not None else 0
+        )
+
+    def snapshot(self, parent: Parent) -> ParentSnapshot:
+        """A parent as runners and people see it."""
+        progress = self.ledger.progress(parent.order.id)
+        return ParentSnapshot(
+            parent=parent.order,
+            version=parent.version,
+            status=parent.status,
+            window_start=parent.window_start,
+            window_end=parent.window_end,
+            arrival_price=parent.arrival_price,
+            arrival_volume=parent.arrival_volume,
+            next_child=parent.next_child,
+            filled_quantity=progress.filled,
+            filled_money=progress.money,
+            children=tuple(order.snapshot() for order in progress.live.values()),
+        )
+
+    def kill_covering(self, order: Order) -> str:
+        """Scope of a kill that covers this order; what cannot be judged is covered by any (C23)."""
+        try:
+            return self.kills.covering(self.parents[order.parent_id].scopes, order.model)
+        except Exception:  # noqa: BLE001 - stricter, never weaker
+            return next(iter(self.kills.engaged), "")
+
+    @property
+    def killed(self) -> bool:
+        """Whether a kill of everything is in force."""
+        return ALL in self.kills.engaged
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text or "0"
