@@ -7,6 +7,8 @@ import contextlib
 import importlib
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -135,6 +137,324 @@ def _run_role(
 
 def _address_file(run_dir: Path, role: str) -> Path:
     return run_dir / "ready" / f"{role}.metrics"
+
+
+# What a person runs
+
+
+_RUN_DIR = click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs/default"),
+    envvar="SLIPSTREAM_RUN_DIR",
+    show_default=True,
+    help="Folder of the run.",
+)
+_KAFKA = click.option(
+    "--kafka",
+    default="127.0.0.1:9092",
+    envvar="SLIPSTREAM_KAFKA",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Kafka cluster.",
+)
+_PREFIX = click.option(
+    "--topic-prefix", default="", envvar="SLIPSTREAM_TOPIC_PREFIX", help="Prefix of every topic's name."
+)
+_REFERENCE = click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    default=None,
+    envvar="SLIPSTREAM_REFERENCE",
+    help="Reference file.  [default: deploy/reference.toml]",
+)
+_BY = click.option(
+    "--by", default=lambda: os.environ.get("USER", "unknown"), help="Who you are.  [default: $USER]"
+)
+
+
+@main.command()
+@click.option(
+    "--source", default="synthetic", show_default=True, help="synthetic, a LOBSTER zip, a LEAN folder."
+)
+@click.option("--date", default=None, help="Session YYYYMMDD, where the source has several.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0), default=None, help="Times real time; 0: as fast as can be."
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of the synthetic market and the broker."
+)
+@click.option("--start-at", default="", help="HH:MM[:SS] of the exchange's day at which to begin.")
+@click.option("--duration", type=click.FloatRange(min=0), default=None, help="Seconds of market time.")
+@click.option("--run-dir", type=click.Path(path_type=Path), default=None, help="New folder of the run.")
+@click.option("--kafka", default=None, metavar="HOST:PORT", help="Use this cluster, not one of our own.")
+@click.option("--broker", default=None, metavar="HOST:PORT", help="Trade with this FIX 4.4 acceptor.")
+@click.option("--sender-comp-id", default=None, help="Our CompID there.")
+@click.option("--target-comp-id", default=None, help="The broker's CompID.")
+@click.option(
+    "--parents", type=click.Path(path_type=Path), default=None, help="TOML or JSON file of parents."
+)
+@click.option("--json", type=click.Path(path_type=Path), default=None, help="Write the result here, too.")
+@click.option("--bound", type=click.FloatRange(min=1), default=None, help="Give up after so many seconds.")
+def demo(**given: Any) -> None:
+    """Run the whole service on a market and show what it did."""
+    from rich.console import Console
+
+    from service.demo.run import Options, run_demo
+    from service.telemetry import logs
+
+    logs.setup("demo", "WARNING")
+    status = run_async(run_demo(Options(**given), Console(width=None if sys.stdout.isatty() else 150)))
+    raise SystemExit(status)
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Compare every digest and every decision with the recorded ones.")
+@click.option("--hashes/--no-hashes", default=True, show_default=True, help="Check the files' sha256 first.")
+def replay(run_dir: Path, check: bool, hashes: bool) -> None:
+    """Feed a run's recorded inputs through the same core again."""
+    from service.recorder.recording import Recording
+    from service.recorder.replay import check as check_run
+    from service.recorder.replay import report as check_report
+
+    agrees = True
+    with user_errors():
+        recording = Recording(run_dir / "recording", hashes=hashes)
+        if not recording.manifest.complete:
+            click.echo("note: the recording is not complete")
+        for instance in check_run(run_dir, recording):
+            agrees &= instance.agrees
+            if check:
+                click.echo("\n".join(check_report(instance)))
+            else:
+                click.echo(f"{instance.instance}: {instance.inputs} inputs, {instance.decisions} decisions")
+    if check and not agrees:
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--json", "path", type=click.Path(path_type=Path), default=None, help="Write it here, too.")
+def report(run_dir: Path, path: Path | None) -> None:
+    """Show the result of a recorded run again."""
+    from rich.console import Console
+
+    from service.demo.result import REFERENCE, result_of, write_json
+    from service.demo.view import print_result
+    from service.model.reference import load_reference
+
+    with user_errors():
+        result = result_of(run_dir)
+        print_result(result, Console(width=None if sys.stdout.isatty() else 150))
+        if path is not None:
+            write_json(result, load_reference(run_dir / REFERENCE), path)
+
+
+@main.command()
+def policies() -> None:
+    """Describe the policies that are installed, with their parameters."""
+    from service.demo.parameters import unit_for_people
+    from service.policy.registry import describe, discover
+
+    found = discover()
+    for policy in found.policies.values():
+        about = describe(policy)
+        click.echo(f"{about.name}: {about.description}{f' (model {about.model})' if about.model else ''}")
+        for taken in about.takes:
+            declared = taken.declared
+            default = "" if taken.default is None else f", default {taken.default}"
+            fixed = "" if declared.amendable else ", not amendable"
+            option = "--" + declared.name.replace("_", "-")
+            click.echo(f"  {option:24} {declared.help} [{unit_for_people(declared.name)}{default}{fixed}]")
+    for name, reason in found.unavailable.items():
+        click.echo(f"{name}: unavailable, {reason}")
+
+
+# Parents
+
+
+@main.group()
+def parent() -> None:
+    """Hand in a parent order, or change one that works."""
+
+
+def _send(command_of: Any, kafka: str, prefix: str, reference: Path | None, wait: float) -> None:
+    from service.demo.desk import Cluster, Desk, answer_text
+    from service.model.reference import load_reference
+    from service.settings import ROOT
+
+    async def work() -> str:
+        loaded = load_reference(reference or ROOT / "deploy" / "reference.toml")
+        async with Desk(Cluster(kafka, prefix), loaded) as desk:
+            command = await command_of(desk, loaded)
+            if not wait:
+                await desk.send(command)
+                return f"sent {command.command_id}"
+            return answer_text(await desk.ask(command, wait))
+
+    click.echo(run_async(work()))
+
+
+_WAIT = click.option(
+    "--wait", type=click.FloatRange(min=0), default=15.0, show_default=True,
+    help="Seconds to wait for the gateway's answer; 0: do not wait.",
+)  # fmt: skip
+
+
+class _Parameters(click.Command):
+    """A command that also takes every parameter of the catalogue; a policy refuses those it does not take."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from service.demo.parameters import parameter_options
+
+        own = super().get_params(ctx)
+        return [*own[:-1], *parameter_options(), own[-1]]
+
+
+@parent.command("new", cls=_Parameters)
+@click.option("--id", "parent_id", default=None, help="Unique; made up unless given.")
+@click.option("--symbol", required=True)
+@click.option("--side", required=True, type=click.Choice(["buy", "sell"]))
+@click.option("--quantity", required=True, type=click.IntRange(min=1), help="Lots.")
+@click.option("--policy", required=True, help="See `slipstream policies`.")
+@click.option("--account", default="NW-1", show_default=True)
+@click.option("--trader", default="alice", show_default=True)
+@click.option("--objective", type=click.Choice(["arrival", "vwap", "twap", "participation"]), default=None)
+@_WAIT
+@_KAFKA
+@_PREFIX
+@_REFERENCE
+def parent_new(
+    parent_id: str | None, wait: float, kafka: str, topic_prefix: str, reference: Path | None, **given: Any
+) -> None:
+    """Hand in a parent order."""
+    from service.demo.desk import new_id
+    from service.demo.parameters import split
+    from service.demo.plan import PlannedParent
+
+    own, values = split(given)
+
+    async def command_of(_desk: Any, loaded: Any) -> Any:
+        planned = PlannedParent(id=parent_id or new_id("P"), parameters=values, **own)
+        return planned.command(loaded, time.time_ns())
+
+    _send(command_of, kafka, topic_prefix, reference, wait)
+
+
+def _change(action: str, parent_id: str, by: str, reason: str, fields: Any) -> Any:
+    async def command_of(desk: Any, loaded: Any) -> Any:
+        from service.demo.desk import command
+
+        state = await desk.find(parent_id)
+        symbol = state.parent.symbol
+        more = fields(loaded.by_symbol[symbol]) if callable(fields) else fields
+        return command(action, parent_id, symbol, by, reason=reason, **more)
+
+    return command_of
+
+
+_REASON = click.option("--reason", default="", help="For the record.")
+
+
+def _parent_change(action: str, help_: str) -> None:
+    @parent.command(action, help=help_)
+    @click.argument("parent_id")
+    @_REASON
+    @_BY
+    @_WAIT
+    @_KAFKA
+    @_PREFIX
+    @_REFERENCE
+    def change(
+        parent_id: str,
+        reason: str,
+        by: str,
+        wait: float,
+        kafka: str,
+        topic_prefix: str,
+        reference: Path | None,
+    ) -> None:
+        _send(_change(action, parent_id, by, reason, {}), kafka, topic_prefix, reference, wait)
+
+
+_parent_change("pause", "Stop working a parent; its children are cancelled, its schedule runs on.")
+_parent_change("cancel", "End a parent: cancel its children, then close it.")
+
+
+@parent.command("resume")
+@click.argument("parent_id")
+@click.option(
+    "--catch-up", type=click.Choice(["skip", "spread", "at_once"]), default=None, help="Of what was missed."
+)
+@_REASON
+@_BY
+@_WAIT
+@_KAFKA
+@_PREFIX
+@_REFERENCE
+def parent_resume(
+    parent_id: str,
+    catch_up: str | None,
+    reason: str,
+    by: str,
+    wait: float,
+    kafka: str,
+    topic_prefix: str,
+    reference: Path | None,
+) -> None:
+    """Work a paused parent again."""
+    from service.model.parameters import CatchUp
+
+    fields = {} if catch_up is None else {"catch_up": CatchUp(catch_up)}
+    _send(_change("resume", parent_id, by, reason, fields), kafka, topic_prefix, reference, wait)
+
+
+@parent.command("amend", cls=_Parameters)
+@click.argument("parent_id")
+@click.option("--quantity", type=click.IntRange(min=1), default=None, help="New total, lots.")
+@_REASON
+@_BY
+@_WAIT
+@_KAFKA
+@_PREFIX
+@_REFERENCE
+def parent_amend(
+    parent_id: str,
+    quantity: int | None,
+    reason: str,
+    by: str,
+    wait: float,
+    kafka: str,
+    topic_prefix: str,
+    reference: Path | None,
+    **values: Any,
+) -> None:
+    """Change quantity or parameters of a parent in flight."""
+    from service.demo.parameters import parameters, split
+
+    _, changes = split(values)
+
+    def fields(instrument: Any) -> dict[str, Any]:
+        return {"quantity": quantity, "changes": parameters(changes, instrument)}
+
+    _send(_change("amend", parent_id, by, reason, fields), kafka, topic_prefix, reference, wait)
+
+
+@main.command()
+@click.argument("role", type=click.Choice(list(ROLES)))
+@_RUN_DIR
+def health(role: str, run_dir: Path) -> None:
+    """Exit with 0 if a role of this run is ready and its metrics endpoint answers."""
+    import urllib.request
+
+    if not (run_dir / "ready" / role).exists():
+        raise click.ClickException(f"{role} is not ready: no {run_dir / 'ready' / role}")
+    with user_errors():
+        address = _address_file(run_dir, role).read_text().strip()
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2.0) as answer:
+            answer.read()
+    click.echo(f"{role} is ready, metrics at http://{address}/metrics")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Final
 
+import click
 import msgspec
 
 from service.model.orders import Objective
@@ -17,6 +18,7 @@ from service.model.time import SECOND
 
 PRICE_UNIT: Final = "price units"
 TIME_UNIT: Final = "ns market time"
+_PREFIX: Final = "parameter_"
 
 OBJECTIVES: Final = {
     "vwap": Objective.VWAP,
@@ -41,6 +43,31 @@ def unit_for_people(name: str) -> str:
     return {PRICE_UNIT: "price, decimal", TIME_UNIT: "ISO 8601 market time, UTC unless it says"}.get(
         unit, unit
     )
+
+
+def parameter_options() -> list[click.Option]:
+    """One command-line option per parameter of the catalogue; ``split`` takes their values out again."""
+    return [
+        click.Option(
+            [f"--{name.replace('_', '-')}", f"{_PREFIX}{name}"],
+            type=click.Choice(declared.choices) if declared.choices else str,
+            default=None,
+            metavar=None if declared.choices else "VALUE",
+            help=f"{declared.help} [{unit_for_people(name)}]",
+        )
+        for name, declared in catalogue().items()
+    ]
+
+
+def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The other options, and the parameters that were given, by name."""
+    own = {name: value for name, value in given.items() if not name.startswith(_PREFIX)}
+    set_ = {
+        name.removeprefix(_PREFIX): value
+        for name, value in given.items()
+        if name.startswith(_PREFIX) and value is not None
+    }
+    return own, set_
 
 
 def parameters(values: Mapping[str, Any], instrument: Instrument) -> Parameters:

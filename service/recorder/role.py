@@ -49,12 +49,14 @@ class Recorder:
     Args:
         writer: Where to.
         reader: Started, positioned at ``writer.next_offsets()``.
+        dead: What the reader's undecodable records go to.
     """
 
     def __init__(
         self,
         writer: RecordingWriter,
         reader: Reader,
+        dead: Producer,
         *,
         flush_records: int,
         flush_seconds: float,
@@ -62,6 +64,7 @@ class Recorder:
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._dead = dead
         self._flush_records = flush_records
         self._flush_seconds = flush_seconds
         self._sensor = sensor or RecorderSensor()
@@ -101,16 +104,20 @@ class Recorder:
         deadline = time.monotonic() + seconds
         complete = False
         while not complete and time.monotonic() < deadline:
+            # What could not be decoded was put on dead.v1, which is a topic like any other.
+            await self._dead.flush(deadline - time.monotonic())
             try:
                 async with asyncio.timeout(5.0):
                     ends = await self._reader.end_offsets()
             except (KafkaError, OSError, TimeoutError):
                 await asyncio.sleep(0.2)
                 continue
-            while not (complete := _reached(await self._reader.positions(), ends)):
+            buried = self._reader.dead_letters
+            while not (reached := _reached(await self._reader.positions(), ends)):
                 if time.monotonic() > deadline:
                     break
                 await self.step()
+            complete = reached and self._reader.dead_letters == buried and self._dead.pending == 0
         await self._flush(TOPICS)
         self._writer.finish(complete=complete)
         return complete
@@ -151,6 +158,7 @@ async def run(settings: RecorderSettings, stop: asyncio.Event) -> None:
         recorder = Recorder(
             writer,
             reader,
+            dead,
             flush_records=settings.flush_records,
             flush_seconds=settings.flush_seconds,
             sensor=RecorderMetrics(),
@@ -160,7 +168,6 @@ async def run(settings: RecorderSettings, stop: asyncio.Event) -> None:
         log.info("recording %d topics to %s", len(TOPICS), folder)
         while not stop.is_set():
             await recorder.step()
-        await dead.flush()
         if await recorder.drain(settings.drain_seconds):
             log.info("the recording is complete")
         else:

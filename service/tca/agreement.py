@@ -8,58 +8,60 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from service.model.events import ChildFill
-from service.model.reference import Instrument, Reference
+from service.model.orders import Side
+from service.model.reference import Reference
 
 
 class Execution(NamedTuple):
-    """What identifies a fill on both sides, as FIX text says it: quantity in units, price in currency."""
+    """What identifies a fill on both sides: quantity in lots, price in price units."""
 
     exec_id: str
     cl_ord_id: str
     symbol: str
-    side: str
-    quantity: Decimal
-    price: Decimal
+    side: Side
+    quantity: int
+    price: int
 
 
 class Totals(NamedTuple):
-    """Fills, units and currency."""
+    """Fills, lots and currency."""
 
     fills: int
-    quantity: Decimal
+    quantity: int
     money: Decimal
 
 
 class Difference(NamedTuple):
-    """A fill that one side has more often than the other; ``side`` is ``ours`` or ``broker``."""
+    """A fill that one side has more often than the other; ``only`` is ``ours`` or ``broker``."""
 
     only: str
     execution: Execution
     times: int
 
 
-def ours(fill: ChildFill, instrument: Instrument) -> Execution:
+def execution(fill: ChildFill) -> Execution:
     """One of our recorded fills."""
     return Execution(
         exec_id=fill.exec_id,
         cl_ord_id=fill.cl_ord_id,
         symbol=fill.symbol,
-        side=fill.side.name.lower(),
-        quantity=Decimal(instrument.quantity_text(fill.last_quantity)),
-        price=Decimal(instrument.price_text(fill.last_price)),
+        side=fill.side,
+        quantity=fill.last_quantity,
+        price=fill.last_price,
     )
 
 
 def totals(executions: Iterable[Execution], reference: Reference) -> Totals:
-    """Sums of one side."""
-    fills, quantity, money = 0, Decimal(0), Decimal(0)
-    for execution in executions:
+    """Sums of one side.
+
+    Raises:
+        KeyError: An instrument is not in the reference file.
+    """
+    fills, quantity, money = 0, 0, Decimal(0)
+    for fill in executions:
         fills += 1
-        quantity += execution.quantity
-        multiplier = (
-            reference.by_symbol[execution.symbol].multiplier if execution.symbol in reference.by_symbol else 1
-        )
-        money += execution.quantity * execution.price * multiplier
+        quantity += fill.quantity
+        money += reference.by_symbol[fill.symbol].money(fill.price * fill.quantity)
     return Totals(fills, quantity, money)
 
 

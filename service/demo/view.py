@@ -1,0 +1,194 @@
+"""What a person sees: the live view while a run goes on, and its result at the end."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service.demo.blotter import MOMENTS, Blotter, Parent
+from service.demo.result import Result
+from service.model.reference import Reference
+from service.model.time import SECOND
+from service.tca.cost import slippage_bps
+
+_RECENT = 8
+
+
+def market_text(nanoseconds: int) -> str:
+    """Market time of day, UTC."""
+    if nanoseconds <= 0:
+        return "--:--:--"
+    return datetime.fromtimestamp(nanoseconds / SECOND, UTC).strftime("%H:%M:%S")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+class LiveView:
+    """The terminal view of a running blotter."""
+
+    def __init__(self, blotter: Blotter, reference: Reference) -> None:
+        self._blotter = blotter
+        self._reference = reference
+        self._recent: list[Text] = []
+
+    def say(self, line: str) -> None:
+        """Add a line to the recent events."""
+        self._recent = [*self._recent[1 - _RECENT :], Text(line, overflow="ellipsis", no_wrap=True)]
+
+    def __rich__(self) -> RenderableType:
+        return Group(self._head(), self._parents(), self._legs(), *self._recent)
+
+    def _head(self) -> Text:
+        blotter = self._blotter
+        market = market_text(blotter.market_now(time.time_ns()))
+        down = [name for name, up in blotter.sessions.items() if not up]
+        head = f"market {market} UTC   fills {sum(len(p.fills) for p in blotter.parents.values()):,}"
+        denials = ", ".join(f"{name} x{n}" for name, n in blotter.denials.most_common(4))
+        head += f"   denials {denials or 'none'}"
+        return Text(head + (f"   FIX down: {', '.join(down)}" if down else ""), style="bold")
+
+    def _parents(self) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+        for name in ("parent", "", "policy"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("done", ratio=1, min_width=10)
+        for name in ("filled", "schedule", "working", "average", "arrival", "bps", "state"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for parent in self._blotter.parents.values():
+            table.add_row(*self._row(parent))
+        return table
+
+    def _row(self, parent: Parent) -> list[RenderableType]:
+        order = parent.state.parent
+        filled, money = parent.filled, parent.money
+        unit = self._reference.by_symbol[order.symbol].price_exponent
+        average = money / filled if filled else None
+        bps = slippage_bps(order.side.sign, average, parent.state.arrival_price)
+        style = "green" if filled >= parent.target else "yellow"
+        working = sum(max(0, c.quantity - c.filled) for c in parent.working)
+        return [
+            order.id,
+            f"{order.side.name.lower()} {order.symbol}",
+            order.policy,
+            ProgressBar(total=max(1, order.quantity), completed=filled, complete_style=style),
+            f"{filled:,}/{order.quantity:,}",
+            f"{parent.target:,}",
+            f"{len(parent.working)} ({working:,})",
+            _number(None if average is None else average / 10**unit, 4),
+            _number(parent.state.arrival_price / 10**unit, 4),
+            _number(bps, 1),
+            parent.state.status.value,
+        ]
+
+    def _legs(self) -> Text:
+        legs = self._blotter.latencies.quantiles()
+        shown = "   ".join(f"{leg} {q.p50:,.0f}/{q.p99:,.0f}" for leg, q in legs.items())
+        return Text(f"us p50/p99: {shown}" if shown else "", style="dim", overflow="ellipsis", no_wrap=True)
+
+
+def progress_line(blotter: Blotter) -> str:
+    """One line for a log: market time, parents against their schedules, fills and denials."""
+    parents = "  ".join(
+        f"{p.state.parent.id} {100 * p.filled // max(1, p.state.parent.quantity)}%"
+        f"/{100 * p.target // max(1, p.state.parent.quantity)}%"
+        + (f" {p.state.status.value}" if p.state.status.value != "working" else "")
+        for p in blotter.parents.values()
+    )
+    fills = sum(len(p.fills) for p in blotter.parents.values())
+    working = sum(len(p.working) for p in blotter.parents.values())
+    market = market_text(blotter.market_now(time.time_ns()))
+    return f"{market}  {parents}  working {working}  fills {fills}  denials {blotter.denials.total()}"
+
+
+def print_result(result: Result, console: Console) -> None:
+    """The tables of a finished run."""
+    console.print(_parents_table(result))
+    for parent_id, why in result.refused.items():
+        console.print(f"{parent_id} was refused: {why}")
+    console.print(_agreement(result))
+    denials = ", ".join(f"{name} x{n}" for name, n in sorted(result.denials.items()))
+    console.print(f"denials    {denials or 'none'}")
+    if result.alarms:
+        console.print(f"alarms     {', '.join(f'{name} x{n}' for name, n in sorted(result.alarms.items()))}")
+    console.print(_latency_table(result))
+    console.print("seen       " + ", ".join(f"{m} {'yes' if result.seen[m] else 'no'}" for m in MOMENTS))
+    for moment in MOMENTS:
+        if moment in result.moments:
+            console.print(f"           {result.moments[moment]}", overflow="ellipsis", no_wrap=True)
+    console.print(
+        f"recording  {result.recording}{'' if result.complete else '  (not complete)'}", soft_wrap=True
+    )
+
+
+def _parents_table(result: Result) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("parent", "symbol", "side", "policy"):
+        table.add_column(name, no_wrap=True)
+    columns = (
+        "quantity", "fill rate", "average", "arrival", "shortfall", "vs VWAP", "vs TWAP",
+        "children", "passive", "fees",
+    )  # fmt: skip
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for cost in result.parents:
+        table.add_row(
+            cost.id,
+            cost.symbol,
+            cost.side,
+            cost.policy,
+            f"{cost.quantity:,}",
+            _percent(cost.fill_rate),
+            _number(cost.average_price, 4),
+            _number(cost.arrival_price, 4),
+            _bps(cost.shortfall_bps),
+            _bps(cost.vwap_slippage_bps),
+            _bps(cost.twap_slippage_bps),
+            f"{cost.children:,}",
+            _percent(cost.passive_share),
+            _number(cost.fees, 2),
+            cost.state,
+        )
+    return table
+
+
+def _bps(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f} bps"
+
+
+def _agreement(result: Result) -> str:
+    def side(name: str, fills: int, quantity: object, money: object) -> str:
+        return f"{name} {fills:,} fills, {quantity:,} lots, {money:,} in money"
+
+    mine = side("ours      ", *result.ours)
+    if result.broker is None or result.differences is None:
+        return f"{mine}\nbroker     keeps its own log elsewhere: not compared"
+    lines = [mine, side("broker    ", *result.broker)]
+    if not result.differences:
+        lines.append("divergence none: the same fills, and the same money")
+    lines += [
+        f"divergence only {d.only}: {' '.join(str(v) for v in d.execution)}" for d in result.differences[:20]
+    ]
+    return "\n".join(lines)
+
+
+def _latency_table(result: Result) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("latency, us", no_wrap=True)
+    for name in ("n", "p50", "p99", "p99.9"):
+        table.add_column(name, justify="right")
+    for leg, q in result.latency.items():
+        table.add_row(leg, f"{q.n:,}", *(_number(v, 0) for v in (q.p50, q.p99, q.p999)))
+    return table

@@ -1,0 +1,214 @@
+"""A run's recorded inputs through the same core again: where, if anywhere, does it go another way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.model.codec import encode
+from service.model.market import BookSnapshot, Trade, TradingStatus
+from service.model.message import Message
+from service.model.records import Decision, InputBatch, NumberedInput
+from service.recorder.recording import Record, Recording
+from service.runner.replaying import Replayed, replay
+from service.runner.start import Start, build_core, differences, read_start, start_path
+from service.transport.topics import DECISIONS, INPUTS, MD
+
+
+class CheckError(ValueError):
+    """A run cannot be replayed; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDifference:
+    """Recorded and replayed decisions of one input; either may be missing."""
+
+    input_seq: int
+    recorded: list[Decision]
+    replayed: list[Decision]
+
+
+@dataclass(slots=True)
+class InstanceCheck:
+    """What replaying one runner instance showed.
+
+    Attributes:
+        first: The first input whose digest differs; None if all agree.
+        first_decision: The first input whose decisions differ; None if all agree.
+        notes: What a reader should know besides, such as a policy whose code has changed since.
+        unfollowed: Recorded decisions after the last recorded input: a killed runner loses its last inputs.
+    """
+
+    instance: str
+    inputs: int = 0
+    market_events: int = 0
+    conflated: int = 0
+    decisions: int = 0
+    digests: int = 0
+    unfollowed: int = 0
+    first: Replayed | None = None
+    first_decision: DecisionDifference | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Every digest and every decision is the recorded one."""
+        return self.first is None and self.first_decision is None
+
+
+def check(run_dir: Path, recording: Recording) -> Iterator[InstanceCheck]:
+    """Replay every runner instance of a run, one after the other.
+
+    Raises:
+        CheckError: The run has no recorded inputs.
+        RecordingError: A file of the recording cannot be read.
+        StartError: An instance's start document, or a policy that it had, is missing.
+        ReplayError: An input, or the market event that it names, is not in the recording.
+    """
+    instances = _instances(recording)
+    if not instances:
+        raise CheckError(f"{recording.folder}: no runner inputs were recorded")
+    decisions = _decisions(recording)
+    for instance in instances:
+        yield _check_instance(read_start(start_path(run_dir, instance)), recording, decisions)
+
+
+def _instances(recording: Recording) -> list[str]:
+    found: dict[str, None] = {}
+    for batch in recording.messages(INPUTS, InputBatch):
+        found.setdefault(batch.instance)
+    return list(found)
+
+
+_Decisions = dict[str, dict[tuple[int, int], list[Decision]]]
+
+
+def _decisions(recording: Recording) -> _Decisions:
+    """Recorded decisions by runner, then by number and UTC of the input that they followed."""
+    found: _Decisions = defaultdict(lambda: defaultdict(list))
+    for decision in recording.messages(DECISIONS, Decision):
+        found[decision.runner_id][(decision.input_seq, decision.ts_utc)].append(decision)
+    return found
+
+
+class _Market:
+    """Market events by partition and offset, for offsets that rise; going back reads from the beginning."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._streams: dict[int, Iterator[Record]] = {}
+        self._heads: dict[int, Record | None] = {}
+
+    def at(self, partition: int, offset: int) -> Message | None:
+        """The event at that place; None if it is not in the recording."""
+        head = self._heads.get(partition)
+        if partition not in self._streams or (head is not None and head.offset > offset):
+            self._streams[partition] = self._recording.partition(
+                MD, partition, BookSnapshot, Trade, TradingStatus
+            )
+            head = next(self._streams[partition], None)
+        while head is not None and head.offset < offset:
+            head = next(self._streams[partition], None)
+        self._heads[partition] = head
+        if head is None or head.offset != offset:
+            return None
+        message: Message = head.message
+        return message
+
+
+def _inputs(recording: Recording, instance: str) -> Iterator[tuple[NumberedInput, Message | None]]:
+    market = _Market(recording)
+    taken = 0
+    for batch in recording.messages(INPUTS, InputBatch):
+        if batch.instance != instance or batch.items[-1].seq <= taken:
+            # A producer that lost its broker in mid-air may have put the same batch there twice.
+            continue
+        for item in batch.items:
+            yield item, None if item.body else market.at(item.partition, item.offset)
+            taken = item.seq
+
+
+def _check_instance(start: Start, recording: Recording, decisions: _Decisions) -> InstanceCheck:
+    found = InstanceCheck(start.instance, notes=differences(start))
+    recorded = decisions[start.runner_id]
+    last = (0, 0)
+    for step in replay(build_core(start), _inputs(recording, start.instance)):
+        item = step.recorded
+        last = (item.seq, item.utc)
+        found.inputs += 1
+        found.market_events += not item.body
+        found.conflated += item.conflated
+        if step.agrees:
+            found.digests += 1
+        elif found.first is None:
+            found.first = step
+        expected = recorded.pop((item.seq, item.utc), [])
+        decided = step.outputs.decisions
+        found.decisions += len(expected)
+        if found.first_decision is None and [*map(encode, expected)] != [*map(encode, decided)]:
+            found.first_decision = DecisionDifference(item.seq, expected, decided)
+    _judge_rest(found, recorded, last)
+    return found
+
+
+def _judge_rest(
+    found: InstanceCheck, recorded: dict[tuple[int, int], list[Decision]], last: tuple[int, int]
+) -> None:
+    """Recorded decisions of this life that no input led to.
+
+    A later life of the same runner numbers from 1 again, at a later UTC.
+    """
+    for key in sorted(recorded):
+        seq, utc = key
+        if utc <= last[1]:
+            unexplained = recorded.pop(key)
+            if found.first_decision is None:
+                found.first_decision = DecisionDifference(seq, unexplained, [])
+        elif seq > last[0]:
+            found.unfollowed += len(recorded.pop(key))
+
+
+def report(found: InstanceCheck) -> list[str]:
+    """What the check of one instance showed, for a person."""
+    market = f"{found.market_events:,} market events, {found.conflated:,} conflated"
+    lines = [f"{found.instance}: {found.inputs:,} inputs ({market}), {found.decisions:,} decisions"]
+    lines += [f"  note: {note}" for note in found.notes]
+    if found.unfollowed:
+        lines.append(f"  note: {found.unfollowed} decisions follow the last recorded input: it was cut off")
+    if found.agrees:
+        lines.append("  OK: every digest and every decision is the recorded one")
+        return lines
+    if found.first is not None:
+        lines.append(f"  first input whose digest differs: {_input_text(found.first)}")
+        lines.append(f"  {found.inputs - found.digests:,} of {found.inputs:,} digests differ")
+    else:
+        lines.append("  every digest is the recorded one")
+    difference = found.first_decision
+    if difference is None:
+        lines.append("  no decision differs")
+    else:
+        lines.append(f"  first decision that differs: after input {difference.input_seq}")
+        lines += [f"    recorded  {_decision_text(d)}" for d in difference.recorded] or ["    recorded  none"]
+        lines += [f"    replayed  {_decision_text(d)}" for d in difference.replayed] or ["    replayed  none"]
+    return lines
+
+
+def _input_text(step: Replayed) -> str:
+    item = step.recorded
+    kind = type(step.message).__name__
+    symbol = getattr(step.message, "symbol", "")
+    where = "inline" if item.body else f"{MD} partition {item.partition} offset {item.offset}"
+    return (
+        f"{item.seq} ({kind}{f' of {symbol}' if symbol else ''}, {where}, market time {item.market}, "
+        f"UTC {item.utc}), recorded {item.digest:08x}, now {step.digest:08x}"
+    )
+
+
+def _decision_text(decision: Decision) -> str:
+    return (
+        f"{decision.action} {decision.child_id or decision.parent_id} quantity {decision.quantity} "
+        f"price {decision.price} target {decision.target} filled {decision.filled} "
+        f"working {decision.working} score {decision.score} {decision.reason}"
+    ).rstrip()
