@@ -441,6 +441,63 @@ def parent_amend(
     _send(_change("amend", parent_id, by, reason, fields), kafka, topic_prefix, reference, wait)
 
 
+# Supervision: straight to the gateway's control socket, so that it works without Kafka and without a runner
+
+
+@main.command()
+@click.option(
+    "--scope", default="all", show_default=True, help="all, or KEY=NAME: parent, symbol, policy, ..."
+)
+@click.option("--reason", required=True, help="For the record.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds, for the cancels."
+)
+@_RUN_DIR
+def kill(scope: str, reason: str, wait: float, run_dir: Path) -> None:
+    """Cancel every order in the scope at once and send nothing new."""
+    from service.gateway import control_client
+
+    async def work() -> None:
+        reply = await control_client.kill(run_dir, scope, reason)
+        click.echo(f"kill {reply.scope} is in force; {len(reply.working)} orders are being cancelled")
+        if reply.detail:
+            click.echo(reply.detail)
+        killed = {child.child_id for child in reply.working}
+        deadline = time.monotonic() + wait
+        while killed and time.monotonic() < deadline:
+            killed &= {child.child_id for child in (await control_client.status(run_dir)).working}
+            await asyncio.sleep(0.1 if killed else 0)
+        if killed and wait:
+            raise click.ClickException(f"after {wait:g} s these still work: {', '.join(sorted(killed))}")
+        click.echo("not waiting for the broker's word" if killed else "nothing in its scope works")
+
+    run_async(work())
+
+
+@main.command()
+@click.option("--scope", default="all", show_default=True, help="Exactly the scope of the kill.")
+@click.option("--reason", required=True, help="For the record.")
+@_RUN_DIR
+def release(scope: str, reason: str, run_dir: Path) -> None:
+    """Lift a kill."""
+    from service.gateway import control_client
+
+    reply = run_async(control_client.release(run_dir, scope, reason))
+    if not reply.released:
+        raise click.ClickException(f"no kill {reply.scope} is in force. {reply.detail}".strip())
+    click.echo(f"kill {reply.scope} is lifted. {reply.detail}".strip())
+
+
+@main.command()
+@_RUN_DIR
+def status(run_dir: Path) -> None:
+    """Show the gateway of a run: session, kills, working orders, positions."""
+    from service.demo.view import status_lines
+    from service.gateway import control_client
+
+    click.echo("\n".join(status_lines(run_async(control_client.status(run_dir)))))
+
+
 @main.command()
 @click.argument("role", type=click.Choice(list(ROLES)))
 @_RUN_DIR

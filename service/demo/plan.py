@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from service.demo.desk import command, instrument, new_id
 from service.demo.parameters import OBJECTIVES, parameters
 from service.model.orders import NewParent, Objective, ParentCommand, ParentOrder, Side
+from service.model.parameters import CatchUp
 from service.model.reference import Reference
 from service.model.time import SECOND, SessionClock
 
@@ -89,7 +90,7 @@ class PlannedAction(_Entry):
     reason: str = ""
     changes: dict[str, Any] = {}
     quantity: Annotated[int, Field(gt=0)] | None = None
-    catch_up: Literal["skip", "spread", "at_once"] | None = None
+    catch_up: CatchUp | None = None
 
     def command(self, symbol: str, reference: Reference) -> ParentCommand:
         """The command that does it.

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from service.demo.blotter import MOMENTS, Blotter, Parent
 from service.demo.result import Result
+from service.gateway.control import StatusReply
 from service.model.reference import Reference
 from service.model.time import SECOND
 from service.tca.cost import slippage_bps
@@ -192,3 +193,26 @@ def _latency_table(result: Result) -> Table:
     for leg, q in result.latency.items():
         table.add_row(leg, f"{q.n:,}", *(_number(v, 0) for v in (q.p50, q.p99, q.p999)))
     return table
+
+
+def status_lines(status: StatusReply) -> list[str]:
+    """The gateway in a nutshell, for a terminal."""
+    age = "never" if status.heartbeat_age < 0 else f"{status.heartbeat_age / 1e6:,.0f} ms ago"
+    positions = ", ".join(f"{symbol} {lots:+,}" for symbol, lots in sorted(status.positions.items()) if lots)
+    lines = [
+        f"session    {status.session} {'logged on' if status.logged_on else 'DOWN'}",
+        f"market     {market_text(status.market_time)} UTC, feed heard {age}",
+        f"parents    {status.open_parents} open, {status.waiting_parents} waiting",
+        f"runners    {', '.join(status.runners) or 'none'}",
+        f"orders     {len(status.working)} work, {status.unknown} of unknown outcome",
+        f"positions  {positions or 'flat'}",
+        f"record     journal at {status.journal_seq:,}, {status.pending_records:,} wait for Kafka",
+        f"versions   reference {status.reference_version}, limits {status.limits_version}",
+    ]
+    lines += [f"kill       {k.scope} by {k.by}: {k.reason}" for k in status.kills]
+    lines += [f"HALTED     {status.halted}"] if status.halted else []
+    lines += [
+        f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"
+        for c in status.working
+    ]
+    return lines
