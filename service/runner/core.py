@@ -293,20 +293,24 @@ class Core:
         due = []
         for parent in slot.parents:
             if market >= parent.due_market:
-                policy = parent.policy
-                cadence = policy.cadence if policy is not None else SECOND
-                parent.due_market = market + max(cadence, self._cadence_floor)
+                parent.due_market = market + self._cadence(parent)
                 if self._may_work(parent, slot, turn.now) and not self._evaluator.waits(parent):
                     due.append(parent)
         slot.plan()
         if due:
             self._evaluator.evaluate(due, slot, turn)
 
+    def _cadence(self, parent: Parent) -> int:
+        cadence = SECOND if parent.policy is None else parent.policy.cadence
+        return max(cadence, self._cadence_floor)
+
     def _at_once(self, parent: Parent, turn: Turn) -> None:
         """Evaluate one parent whatever its cadence, as after a fill."""
         slot = self.slots[parent.symbol]
         if self._may_work(parent, slot, turn.now) and not self._evaluator.waits(parent):
             self._evaluator.evaluate([parent], slot, turn)
+            parent.due_market = turn.now.market + self._cadence(parent)
+            slot.plan()
 
     def _may_work(self, parent: Parent, slot: Slot, now: Now) -> bool:
         """Whether anything may be decided for it now; notes since when not."""
@@ -370,6 +374,7 @@ class Core:
             if message.restored:
                 parent.forget_unreported()
         self._prepare(parent, turn)
+        self._at_once(parent, turn)
 
     def _new_parent(self, state: ParentSnapshot) -> Parent | None:
         order = state.parent

@@ -91,7 +91,9 @@ class Working:
     @property
     def leaves(self) -> int:
         """Lots that may still be filled: the larger quantity while a replace is under way."""
-        return max(max(self.quantity, self.pending_quantity) - self.filled, 0)
+        quantity, pending = self.quantity, self.pending_quantity
+        left = (pending if pending > quantity else quantity) - self.filled
+        return left if left > 0 else 0
 
     @property
     def free(self) -> bool:
@@ -207,7 +209,7 @@ class Parent:
     @property
     def working(self) -> int:
         """Lots open at the broker or on their way to it."""
-        return sum(child.leaves for child in self.children.values())
+        return sum([child.leaves for child in self.children.values()])
 
     @property
     def workable(self) -> bool:
