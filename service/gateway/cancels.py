@@ -74,7 +74,7 @@ def ask(state: State, order: Order, now: Now) -> None:
         side=order.side,
         account=order.account,
     )
-    state.effects.append(Send(order.cl_ord_id, request, False))
+    state.effects.append(Send(order.cl_ord_id, request, False, question=True))
 
 
 def chase(state: State, now: Now) -> None:

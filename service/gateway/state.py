@@ -32,11 +32,13 @@ class Send(NamedTuple):
 
     Attributes:
         synced: Only after everything up to this input is on disk; cancels and questions do not wait.
+        question: An OrderStatusRequest: nothing changes if it is not sent, it is asked again.
     """
 
     cl_ord_id: str
     request: Request
     synced: bool
+    question: bool = False
 
 
 class Publish(NamedTuple):

@@ -1,0 +1,127 @@
+"""Asks the gateway over its control socket. What ``slipstream kill``, ``release`` and ``status`` call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TypeVar
+
+from service.gateway.control import (
+    ControlReply,
+    ControlRequest,
+    Kill,
+    KillReply,
+    OrdersReply,
+    OrdersRequest,
+    ParentsReply,
+    ParentsRequest,
+    Refused,
+    Release,
+    ReleaseReply,
+    StatusReply,
+    StatusRequest,
+    decode_reply,
+)
+from service.gateway.kill import ALL
+from service.model.events import ChildSnapshot
+from service.settings import control_address
+from service.transport.stream import StreamClient
+
+T = TypeVar("T", bound=ControlReply)
+
+
+class ControlError(RuntimeError):
+    """The gateway did not do what it was asked; the message says why and what to do."""
+
+
+async def ask(address: str, request: ControlRequest, kind: type[T], timeout: float = 10.0) -> T:
+    """Send one request to a gateway's control socket and wait for its reply.
+
+    Raises:
+        ControlError: If no gateway answers within ``timeout`` seconds, or it refuses.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[ControlReply] = loop.create_future()
+
+    def received(message: ControlReply) -> None:
+        if not answer.done():
+            answer.set_result(message)
+
+    def connected() -> None:
+        client.send(request)
+
+    client = StreamClient(address, decode_reply, on_message=received, on_up=connected)
+    await client.start()
+    try:
+        reply = await asyncio.wait_for(answer, timeout)
+    except TimeoutError as error:
+        raise ControlError(
+            f"no gateway answered at {address} within {timeout:g} s; is it running, with this run folder?"
+        ) from error
+    finally:
+        await client.stop()
+    if isinstance(reply, Refused):
+        raise ControlError(f"the gateway refused: {reply.reason}")
+    if not isinstance(reply, kind):
+        raise ControlError(f"the gateway answered {type(reply).__name__} to {type(request).__name__}")
+    return reply
+
+
+async def status(run_dir: Path, timeout: float = 10.0) -> StatusReply:
+    """The gateway of this run folder in a nutshell.
+
+    Raises:
+        ControlError: If it does not answer.
+    """
+    return await ask(control_address(run_dir), StatusRequest(), StatusReply, timeout)
+
+
+async def parents(run_dir: Path, *, closed: bool = False, timeout: float = 10.0) -> ParentsReply:
+    """Its parents.
+
+    Raises:
+        ControlError: If it does not answer.
+    """
+    return await ask(control_address(run_dir), ParentsRequest(closed=closed), ParentsReply, timeout)
+
+
+async def orders(run_dir: Path, timeout: float = 10.0) -> OrdersReply:
+    """Its live orders.
+
+    Raises:
+        ControlError: If it does not answer.
+    """
+    return await ask(control_address(run_dir), OrdersRequest(), OrdersReply, timeout)
+
+
+async def kill(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float = 10.0) -> KillReply:
+    """Engage a kill; returns once it is in force, its cancels sent, and it is on disk.
+
+    Raises:
+        ControlError: If no gateway answers.
+    """
+    return await ask(control_address(run_dir), Kill(scope=scope, reason=reason), KillReply, timeout)
+
+
+async def release(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float = 10.0) -> ReleaseReply:
+    """Lift a kill.
+
+    Raises:
+        ControlError: If no gateway answers, or it refuses.
+    """
+    return await ask(control_address(run_dir), Release(scope=scope, reason=reason), ReleaseReply, timeout)
+
+
+async def until_nothing_works(run_dir: Path, timeout: float = 30.0) -> tuple[ChildSnapshot, ...]:
+    """Wait after a kill of everything until no order works; returns what still does after ``timeout``.
+
+    Raises:
+        ControlError: If the gateway stops answering.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        working = (await status(run_dir)).working
+        if not working or time.monotonic() > deadline:
+            return working
+        await asyncio.sleep(0.1)

@@ -1,0 +1,247 @@
+"""The gateway's doors: runners on the local stream, people on the control socket."""
+
+from __future__ import annotations
+
+import logging
+import pwd
+import time
+from collections.abc import Callable
+from typing import Final
+
+from service.gateway.control import (
+    ControlReply,
+    ControlRequest,
+    Kill,
+    KillInForce,
+    KillReply,
+    OrdersReply,
+    OrdersRequest,
+    ParentsReply,
+    ParentsRequest,
+    Refused,
+    Release,
+    ReleaseReply,
+    StatusReply,
+    decode_request,
+)
+from service.gateway.inputs import Intent, KillInput, ReleaseInput
+from service.gateway.kill import normal_scope
+from service.gateway.shell import Shell
+from service.model.codec import DecodeError, to_gateway
+from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
+from service.model.message import Message
+from service.model.stream import RunnerHeartbeat, RunnerHello, StreamSynced, ToGateway
+from service.transport.stream import Connection, StreamServer
+
+log = logging.getLogger(__name__)
+
+_LARGEST_COMMAND: Final = 64 * 1024
+
+
+def _decode_runner(frame: bytes) -> ToGateway:
+    if len(frame) > _LARGEST_COMMAND:
+        raise DecodeError(f"to gateway: {len(frame)} bytes; a command has at most {_LARGEST_COMMAND}")
+    return to_gateway(frame)
+
+
+class Runners:
+    """Every runner on the stream, what each is told, and whether each is alive (C29).
+
+    Args:
+        timeout: Nanoseconds of UTC without a heartbeat after which a runner is lost.
+    """
+
+    def __init__(self, address: str, *, timeout: int, utc: Callable[[], int] = time.time_ns) -> None:
+        self._timeout = timeout
+        self._utc = utc
+        self._heard: dict[str, int] = {}
+        self._names: dict[Connection, str] = {}
+        self.shell: Shell | None = None
+        self.server = StreamServer(address, _decode_runner, on_message=self._message, on_close=self._closed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Runners that are connected."""
+        return tuple(sorted(set(self._names.values())))
+
+    def expect(self, runners: set[str]) -> None:
+        """These had orders when the gateway stopped: they are lost unless they come back."""
+        now = self._utc()
+        self._heard.update(dict.fromkeys(runners, now))
+
+    def tell(self, message: Message) -> None:
+        """Send to every runner that has said hello."""
+        for connection in self._names:
+            connection.send(message)
+
+    def check(self) -> None:
+        """Find runners that are lost."""
+        assert self.shell is not None
+        now = self._utc()
+        for runner, heard in list(self._heard.items()):
+            if now - heard > self._timeout:
+                del self._heard[runner]
+                self.shell.runner_lost(runner)
+
+    def _message(self, connection: Connection, message: ToGateway) -> None:
+        shell = self.shell
+        assert shell is not None
+        if isinstance(message, RunnerHeartbeat):
+            self._heard[message.runner_id] = self._utc()
+        elif isinstance(message, RunnerHello):
+            self._hello(connection, message.runner_id)
+        else:
+            runner = self._names.get(connection, "")
+            if runner:
+                self._heard[runner] = self._utc()
+                shell.intent(Intent(runner=runner, command=message))
+            else:
+                log.error("%s sends commands without having said who it is", connection.name)
+
+    def _hello(self, connection: Connection, runner: str) -> None:
+        """Tell a runner everything that is open."""
+        assert self.shell is not None
+        now, state = self.shell.now(), self.shell.core.state
+        log.info("runner %s is there", runner)
+        connection.name = runner
+        self._names[connection] = runner
+        self._heard[runner] = now.utc
+        for parent in state.open.values():
+            admitted = ParentAdmitted(
+                command_id="",
+                state=state.snapshot(parent),
+                ts_event=now.market,
+                ts_utc=now.utc,
+                restored=True,
+            )
+            connection.send(admitted)
+        for kill in state.kills.engaged.values():
+            connection.send(KillEngaged(scope=kill.scope, by=kill.by, reason=kill.reason, ts_utc=kill.utc))
+        connection.send(StreamSynced(parents=len(state.open), ts_utc=now.utc))
+
+    def _closed(self, connection: Connection) -> None:
+        runner = self._names.pop(connection, "")
+        if runner:
+            log.warning("runner %s disconnected", runner)
+
+
+class Control:
+    """Carries out what people ask for. The kernel vouches for who they are (SO_PEERCRED).
+
+    Args:
+        runners: Names of the runners that are connected.
+        pending: Records that Kafka does not have yet.
+    """
+
+    def __init__(
+        self, address: str, session: str, runners: Callable[[], tuple[str, ...]], pending: Callable[[], int]
+    ) -> None:
+        self._session = session
+        self._runners = runners
+        self._pending = pending
+        self.shell: Shell | None = None
+        self.server = StreamServer(address, decode_request, on_message=self._message, on_bad=_bad)
+
+    def _message(self, connection: Connection, request: ControlRequest) -> None:
+        shell = self.shell
+        assert shell is not None
+        who = _user(connection)
+        if isinstance(request, Kill):
+            self._kill(connection, request, who)
+        elif isinstance(request, Release):
+            self._release(connection, request, who)
+        elif isinstance(request, ParentsRequest):
+            connection.send(self._parents(request))
+        elif isinstance(request, OrdersRequest):
+            connection.send(OrdersReply(orders=self._working("")))
+        else:
+            connection.send(self._status())
+
+    def _kill(self, connection: Connection, request: Kill, who: str) -> None:
+        """In force and on the wire before anything is answered; the answer waits for the disk."""
+        shell = self.shell
+        assert shell is not None
+        scope = normal_scope(request.scope)
+        log.critical("kill %s by %s: %s", scope, who, request.reason)
+        shell.feed(KillInput(scope=scope, by=who, reason=request.reason[:500]))
+
+        def reply(durable: bool) -> None:
+            detail = "" if durable else f"in force, but lost if this process ends: {shell.journal.failed}"
+            connection.send(
+                KillReply(scope=scope, working=self._working(scope), durable=durable, detail=detail)
+            )
+
+        shell.when_synced(reply)
+
+    def _release(self, connection: Connection, request: Release, who: str) -> None:
+        shell = self.shell
+        assert shell is not None
+        if shell.halted:
+            connection.send(Refused(reason=f"trading has stopped: {shell.halted}; restart the gateway first"))
+            return
+        if connection.peer_uid is None:
+            connection.send(Refused(reason="only a known user on the Unix socket may release a kill"))
+            return
+        scope = normal_scope(request.scope)
+        released = scope in shell.core.state.kills.engaged
+        log.critical("release %s by %s: %s", scope, who, request.reason)
+        shell.feed(ReleaseInput(scope=scope, by=who, reason=request.reason[:500]))
+        detail = "paused parents stay paused until resumed" if released else "no such kill is in force"
+        answer: ControlReply = ReleaseReply(scope=scope, released=released, detail=detail)
+        shell.when_synced(lambda _: connection.send(answer))
+
+    def _working(self, scope: str) -> tuple[ChildSnapshot, ...]:
+        assert self.shell is not None
+        state = self.shell.core.state
+        return tuple(
+            order.snapshot()
+            for order in state.ledger.live.values()
+            if not scope or state.kill_covering(order)
+        )
+
+    def _parents(self, request: ParentsRequest) -> ParentsReply:
+        assert self.shell is not None
+        state = self.shell.core.state
+        shown = state.parents if request.closed else state.open
+        return ParentsReply(parents=tuple(state.snapshot(parent) for parent in shown.values()))
+
+    def _status(self) -> StatusReply:
+        assert self.shell is not None
+        shell, state, now = self.shell, self.shell.core.state, self.shell.now()
+        heartbeat = shell.heartbeat
+        return StatusReply(
+            session=self._session,
+            logged_on=state.logged_on,
+            halted=shell.halted,
+            kills=tuple(
+                KillInForce(scope=k.scope, by=k.by, reason=k.reason, ts_utc=k.utc)
+                for k in state.kills.engaged.values()
+            ),
+            working=self._working(""),
+            unknown=sum(exposure.unknown for exposure in state.ledger.exposures.values()),
+            open_parents=len(state.open),
+            waiting_parents=sum(len(queue) for queue in state.waiting.values()),
+            runners=self._runners(),
+            market_time=now.market,
+            heartbeat_age=now.utc - heartbeat.ts_utc if heartbeat is not None else -1,
+            positions={s: e.position for s, e in state.ledger.exposures.items() if s},
+            limits_version=state.gate.limits.version,
+            reference_version=state.reference.version,
+            journal_seq=shell.seq,
+            pending_records=self._pending(),
+        )
+
+
+def _bad(connection: Connection, frame: bytes, reason: str) -> None:  # noqa: ARG001
+    connection.send(Refused(reason=reason))
+
+
+def _user(connection: Connection) -> str:
+    """Name of the operating-system user at the other end."""
+    uid = connection.peer_uid
+    if uid is None:
+        return "unknown"
+    try:
+        return f"os:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"os:{uid}"

@@ -1,0 +1,293 @@
+"""The journal: the gateway's numbered inputs on disk, synced before an order is on the wire.
+
+One append-only file. A frame is a magic word, length, CRC-32, the offset up to which the file was synced
+when the frame was made, and the payload. That offset tells a torn tail from a corrupt record: what lies
+behind it was never relied upon. Frames are gathered over one turn of the loop and synced together by a
+thread of its own (group commit), so that a slow disk holds back new orders and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import mmap
+import os
+import queue
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+_HEADER: Final = b"SLIPJRN1" + bytes(8)
+_FRAME: Final = struct.Struct("<4sIIQ")
+_MAGIC: Final = b"\xf5JF\x01"
+_SYNCED: Final = struct.Struct("<Q")
+_MAX_PAYLOAD: Final = 16 << 20
+_GROW: Final = 8 << 20
+"""The file grows in steps of this, ahead of need: a sync that need not allocate is a third faster."""
+
+log = logging.getLogger(__name__)
+
+
+class JournalError(RuntimeError):
+    """The journal cannot be used; the message says where and what to do."""
+
+
+class Journal:
+    """One gateway's journal, open for appending.
+
+    Make it with ``open_journal``. Methods are called on the loop's thread.
+
+    Args:
+        on_synced: Told the position up to which everything is on disk.
+        on_failed: Told once why nothing more will be (disk full, device error).
+    """
+
+    def __init__(self, path: Path, fd: int, end: int) -> None:
+        self.path = path
+        self.end = end
+        self.synced = end
+        self.failed = ""
+        self._fd = fd
+        self._buffer: list[bytes] = []
+        self._wants_sync = False
+        self._scheduled = False
+        self._queue: queue.SimpleQueue[tuple[list[bytes], int, bool] | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._on_synced: Callable[[int], None] = lambda _: None
+        self._on_failed: Callable[[str], None] = lambda _: None
+
+    def start(self, *, on_synced: Callable[[int], None], on_failed: Callable[[str], None]) -> None:
+        """Begin to write; callbacks come on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._on_synced, self._on_failed = on_synced, on_failed
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def append(self, payload: bytes, *, sync: bool) -> int:
+        """Queue one frame; it is written at the end of this turn of the loop.
+
+        Args:
+            sync: Something waits for it, so sync as soon as it is written; else the next sync takes it along.
+
+        Returns:
+            Position behind it: it is on disk when ``synced`` has reached that.
+        """
+        if len(payload) > _MAX_PAYLOAD:
+            raise JournalError(f"{self.path}: an input of {len(payload)} bytes exceeds {_MAX_PAYLOAD}")
+        synced = _SYNCED.pack(self.synced)
+        crc = zlib.crc32(payload, zlib.crc32(synced))
+        if self.failed:
+            return self.end
+        self._buffer.append(_FRAME.pack(_MAGIC, len(payload), crc, self.synced))
+        self._buffer.append(payload)
+        self.end += _FRAME.size + len(payload)
+        self._wants_sync |= sync
+        if not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        return self.end
+
+    def sync(self) -> None:
+        """Have everything synced that is not yet."""
+        if self.synced < self.end and not self.failed:
+            self._wants_sync = True
+            self._flush()
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._buffer or self._wants_sync:
+            self._queue.put((self._buffer, self.end, self._wants_sync))
+            self._buffer, self._wants_sync = [], False
+
+    def _work(self) -> None:
+        """The thread: write what there is, sync once for all of it."""
+        assert self._loop is not None
+        written = allocated = self.synced
+        try:
+            while (item := self._queue.get()) is not None:
+                chunks, end, sync = item
+                with contextlib.suppress(queue.Empty):
+                    while (more := self._queue.get_nowait()) is not None:
+                        chunks += more[0]
+                        end, sync = more[1], sync or more[2]
+                    self._queue.put(None)
+                if end > allocated:
+                    allocated = self._allocate(end)
+                _write(self._fd, b"".join(chunks), written)
+                written = end
+                if sync:
+                    os.fdatasync(self._fd)
+                    self._call(self._done, end)
+        except OSError as error:
+            reason = (
+                f"journal {self.path}: {error.strerror or error}; no new order is sent until it is mended"
+            )
+            self._call(self._fail, reason)
+
+    def _allocate(self, end: int) -> int:
+        size = (end // _GROW + 1) * _GROW
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as error:
+            # A file system that cannot, or too little space for the whole step: the write itself will tell.
+            log.info("journal %s: not allocated ahead: %s", self.path, error.strerror)
+            return end
+        return size
+
+    def _call(self, function: Callable[..., None], argument: int | str) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(function, argument)
+
+    def _done(self, end: int) -> None:
+        self.synced = end
+        self._on_synced(end)
+
+    def _fail(self, reason: str) -> None:
+        self.failed = reason
+        self._on_failed(reason)
+
+    async def close(self) -> None:
+        """Write and sync what is left, and let go of the file."""
+        if self._thread is not None:
+            if not self.failed:
+                self._wants_sync = True
+                self._flush()
+            self._queue.put(None)
+            thread, self._thread = self._thread, None
+            await asyncio.get_running_loop().run_in_executor(None, thread.join, 10.0)
+        os.close(self._fd)
+
+
+def open_journal(path: Path, each: Callable[[bytes], None]) -> Journal:
+    """Open a journal, or make it, and hand over every payload on record in order.
+
+    A torn tail (frames that were being written when the machine or process died, and that nothing relied on)
+    is cut off, with a warning.
+
+    Raises:
+        JournalError: If another gateway has it open, or a record that was relied on is corrupt.
+    """
+    fd = _claim(path)
+    try:
+        end, torn = _recover(path, fd, each)
+        if torn:
+            log.warning(
+                "journal %s: cut off a torn tail of %d bytes at offset %d: it was never synced",
+                path,
+                torn,
+                end,
+            )
+            _blank(fd, end)
+        os.fsync(fd)  # a process that was killed leaves good frames that no sync has covered yet
+    except BaseException:
+        os.close(fd)
+        raise
+    return Journal(path, fd, end)
+
+
+def payloads(path: Path) -> Iterator[bytes]:
+    """Every payload of a journal that may be in use, up to its end as it is now. Changes nothing.
+
+    Raises:
+        JournalError: If a record that was relied on is corrupt.
+    """
+    found: list[bytes] = []
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        _recover(path, fd, found.append)
+    finally:
+        os.close(fd)
+    return iter(found)
+
+
+def _claim(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise JournalError(f"journal {path}: another gateway runs on it; stop that one first") from error
+    if os.fstat(fd).st_size < len(_HEADER):
+        _write(fd, _HEADER, 0)
+        os.fsync(fd)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    return fd
+
+
+def _recover(path: Path, fd: int, each: Callable[[bytes], None]) -> tuple[int, int]:
+    """Hand over every payload; returns the end of the good frames and the bytes torn behind it."""
+    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as data:
+        if data[:8] != _HEADER[:8]:
+            raise JournalError(f"journal {path}: this is no journal of ours; move it away to start afresh")
+        at = len(_HEADER)
+        while (found := _frame(data, at)) is not None:
+            payload, _, following = found
+            each(payload)
+            at = following
+        if _relied_on(data, at):
+            raise JournalError(
+                f"journal {path}: the record at offset {at} is corrupt, and later ones were written when it "
+                "was safely on disk. Nothing is traded on a broken record: restore the file from a copy, or "
+                "move it away and reconcile every open order with the broker by hand"
+            )
+        return at, _last_byte(data, at) - at
+
+
+def _frame(data: mmap.mmap, at: int) -> tuple[bytes, int, int] | None:
+    """Payload, synced offset and end of the frame at ``at``; ``None`` if there is no whole one."""
+    if at + _FRAME.size > len(data):
+        return None
+    magic, size, crc, synced = _FRAME.unpack_from(data, at)
+    end = at + _FRAME.size + size
+    if magic != _MAGIC or size > _MAX_PAYLOAD or end > len(data):
+        return None
+    payload = data[at + _FRAME.size : end]
+    if zlib.crc32(payload, zlib.crc32(_SYNCED.pack(synced))) != crc:
+        return None
+    return payload, synced, end
+
+
+def _relied_on(data: mmap.mmap, bad: int) -> bool:
+    """Whether a good frame behind ``bad`` was made when ``bad`` was on disk already."""
+    at = data.find(_MAGIC, bad)
+    while at >= 0:
+        found = _frame(data, at)
+        if found is not None and found[1] > bad:
+            return True
+        at = data.find(_MAGIC, at + 1)
+    return False
+
+
+def _last_byte(data: mmap.mmap, start: int) -> int:
+    """Offset behind the last byte from ``start`` on that is not zero."""
+    end, step = len(data), 1 << 16
+    while end > start:
+        low = max(start, end - step)
+        chunk = data[low:end].rstrip(b"\0")
+        if chunk:
+            return low + len(chunk)
+        end = low
+    return start
+
+
+def _blank(fd: int, end: int) -> None:
+    """Cut off what is torn, so that it never looks like a record again."""
+    os.ftruncate(fd, end)
+    os.fsync(fd)
+
+
+def _write(fd: int, data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(fd, view, at)
+        view, at = view[done:], at + done

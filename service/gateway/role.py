@@ -1,0 +1,273 @@
+"""The role ``gateway``: recovers from its journal, then keeps the gate and the session with the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from service.fix.config import FixConfig
+from service.fix.messages import Report
+from service.fix.session import FixSession
+from service.gateway.core import Core
+from service.gateway.doors import Control, Runners
+from service.gateway.inputs import Started
+from service.gateway.journal import Journal, open_journal
+from service.gateway.limits_file import parse_limits, read_limits
+from service.gateway.shell import Recovery, Shell
+from service.model.reference import Instrument, load_reference
+from service.model.time import SECOND
+from service.settings import ROOT, RoleSettings, control_address, stream_address
+from service.telemetry.gateway import GatewayMetrics
+from service.telemetry.transport import TransportMetrics
+from service.transport.consumer import Reader
+from service.transport.producer import Producer
+from service.transport.topics import AUDIT, ORDERS, PARENTS, REF, RISK, ensure_topics
+
+log = logging.getLogger(__name__)
+
+_TICK: float = 0.01
+
+
+class GatewaySettings(RoleSettings):
+    """Settings of the gateway."""
+
+    limits: Path = Field(
+        ROOT / "deploy" / "limits.toml", description="file of the limits that the gate enforces"
+    )
+    broker: str = Field(
+        "127.0.0.1:9880", pattern=r"^.+:\d+$", description="HOST:PORT of the FIX 4.4 acceptor"
+    )
+    sender_comp_id: str = Field("SLIPSTREAM", description="our SenderCompID (49)")
+    target_comp_id: str = Field("BROKERSIM", description="the counterparty's CompID (56)")
+    fix_heartbeat: int = Field(30, ge=1, le=3_600, description="FIX HeartBtInt (108), seconds")
+    fix_dialect: str = Field(
+        "strict", description="what is tolerated of the counterparty: fix_configs/dialects.toml"
+    )
+    fix_reset_on_logon: bool = Field(
+        False,
+        description="reset sequence numbers at each logon, as some counterparties demand; loses resends",
+    )
+    stream: str = Field(
+        "", description="address of the runner stream; unix:RUN_DIR/gateway.sock unless given"
+    )
+    control: str = Field(
+        "", description="address of the control socket; unix:RUN_DIR/control.sock unless given"
+    )
+    runner_timeout: float = Field(
+        2.0, gt=0.25, le=60.0, description="seconds without a runner's heartbeat after which it is lost"
+    )
+    on_runner_loss: Literal["leave", "pause", "cancel"] = Field(
+        "cancel", description="what becomes of a lost runner's orders; pause also pauses their parents"
+    )
+    max_command_age: float = Field(
+        600.0, gt=0, description="seconds after which a new parent is too old to be admitted"
+    )
+
+
+def fix_config(settings: GatewaySettings) -> FixConfig:
+    """The broker session of these settings.
+
+    Raises:
+        FixConfigError: Naming the setting that cannot be.
+    """
+    host, _, port = settings.broker.rpartition(":")
+    return FixConfig(
+        host=host,
+        port=int(port),
+        sender_comp_id=settings.sender_comp_id,
+        target_comp_id=settings.target_comp_id,
+        store_dir=settings.run_dir / "fix" / "gateway" / "store",
+        log_dir=settings.run_dir / "fix" / "gateway" / "log",
+        heartbeat=settings.fix_heartbeat,
+        dialect=settings.fix_dialect,
+        reset_on_logon=settings.fix_reset_on_logon,
+    )
+
+
+def restore(path: Path) -> tuple[Journal, Core, int]:
+    """Open a journal and fold it into a core; returns them and the number of the last input.
+
+    Raises:
+        JournalError: If the journal cannot be used.
+    """
+    core = Core()
+    fold = Recovery(core)
+    journal = open_journal(path, fold.take)
+    return journal, core, fold.seq
+
+
+async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Be the gateway until ``stop`` is set.
+
+    Raises:
+        LimitsFileError, ReferenceFileError, JournalError, FixConfigError, TransportError: If it cannot start.
+    """
+    # The FIX engine's thread must not wait 5 ms for the interpreter behind a busy loop.
+    sys.setswitchinterval(1e-4)
+    reference = load_reference(settings.reference)
+    limits_text = read_limits(settings.limits)
+    parse_limits(limits_text, str(settings.limits), reference)
+    config = fix_config(settings)
+    started = Started(
+        reference=settings.reference.read_text(),
+        limits=limits_text,
+        on_runner_loss=settings.on_runner_loss,
+        max_command_age=int(settings.max_command_age * SECOND),
+    )
+    journal, core, seq = restore(settings.run_dir / "journal" / "gateway.journal")
+    if seq:
+        log.info("recovered %d inputs, %d live orders", seq, len(core.state.ledger.live))
+    gateway = _Gateway(settings, config, journal, core, seq, reference.by_symbol)
+    await gateway.run(started, stop)
+
+
+class _Gateway:
+    """Everything that a running gateway consists of."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        config: FixConfig,
+        journal: Journal,
+        core: Core,
+        seq: int,
+        instruments: Mapping[str, Instrument],
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._core = core
+        sensor = TransportMetrics()
+        self._transport_sensor = sensor
+        self._producer = Producer(
+            settings.kafka, client="gateway", prefix=settings.topic_prefix, sensor=sensor
+        )
+        self._fix = FixSession(
+            config, instruments=instruments, on_report=self._report, on_session=self._session
+        )
+        self._runners = Runners(
+            settings.stream or stream_address(settings.run_dir),
+            timeout=int(settings.runner_timeout * SECOND),
+        )
+        self._control = Control(
+            settings.control or control_address(settings.run_dir),
+            self._fix.name,
+            lambda: self._runners.names,
+            lambda: self._producer.pending,
+        )
+        self._shell = Shell(
+            core, journal, self._fix, self._producer, self._runners.tell, seq=seq, sensor=GatewayMetrics()
+        )
+        self._runners.shell = self._control.shell = self._shell
+
+    def _report(self, report: Report) -> None:
+        self._shell.report(report)
+
+    def _session(self, logged_on: bool, reason: str) -> None:
+        self._shell.session(self._fix.name, logged_on, reason)
+
+    async def run(self, started: Started, stop: asyncio.Event) -> None:
+        """Start everything in the order in which each part relies on the one before; stop in reverse."""
+        settings, shell = self._settings, self._shell
+        self._journal.start(on_synced=shell.on_synced, on_failed=shell.on_journal_failed)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._journal.close)
+            await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
+            await self._producer.start()
+            stack.push_async_callback(self._producer.stop)
+            for topic in (ORDERS, RISK, AUDIT):
+                await self._producer.partitions(topic)
+            shell.feed(started)
+            await self._synced()
+            self._runners.expect({order.runner for order in self._core.state.ledger.live.values()})
+            await self._control.server.start()
+            stack.push_async_callback(self._control.server.stop)
+            await self._fix.start(
+                expect_from=self._core.state.report_seq + 1 if self._core.state.report_seq else None
+            )
+            stack.push_async_callback(self._fix.stop)
+            await stack.enter_async_context(self._tasks())
+            await self._runners.server.start()
+            stack.push_async_callback(self._runners.server.stop)
+            ready = settings.run_dir / "ready" / "gateway"
+            ready.parent.mkdir(parents=True, exist_ok=True)
+            ready.touch()
+            stack.callback(ready.unlink, missing_ok=True)
+            log.info("ready")
+            await stop.wait()
+            log.info("stopping: %d orders stay at the broker", len(self._core.state.ledger.live))
+
+    async def _synced(self) -> None:
+        done = asyncio.Event()
+        self._shell.when_synced(lambda _: done.set())
+        await done.wait()
+
+    @contextlib.asynccontextmanager
+    async def _tasks(self) -> AsyncIterator[None]:
+        """Readers of market facts and parents, and the clock."""
+        settings, state = self._settings, self._core.state
+        reference = Reader(
+            settings.kafka,
+            (REF,),
+            client="gateway-ref",
+            prefix=settings.topic_prefix,
+            start="earliest",
+            dead=self._producer,
+            sensor=self._transport_sensor,
+        )
+        parents = Reader(
+            settings.kafka,
+            (PARENTS,),
+            client="gateway-parents",
+            prefix=settings.topic_prefix,
+            start={(PARENTS, partition): offset + 1 for partition, offset in state.offsets.items()},
+            dead=self._producer,
+            sensor=self._transport_sensor,
+        )
+        await reference.start()
+        await parents.start()
+        tasks = [
+            asyncio.create_task(self._read_reference(reference), name="reference"),
+            asyncio.create_task(self._read_parents(parents), name="parents"),
+            asyncio.create_task(self._keep_time(), name="clock"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await reference.stop()
+            await parents.stop()
+
+    async def _read_reference(self, reader: Reader) -> None:
+        while True:
+            for batch in await reader.batch():
+                for message in batch.messages:
+                    self._shell.reference(message)
+
+    async def _read_parents(self, reader: Reader) -> None:
+        while True:
+            for batch in await reader.batch():
+                for offset, message in zip(batch.offsets, batch.messages, strict=True):
+                    self._shell.parent(batch.partition, offset, message)
+
+    async def _keep_time(self) -> None:
+        failed_at = 0.0
+        while True:
+            await asyncio.sleep(_TICK)
+            try:
+                self._runners.check()
+                self._shell.tick()
+            except Exception as error:
+                if time.monotonic() - failed_at > 10.0:
+                    failed_at = time.monotonic()
+                    log.exception("the gateway's clock failed")
+                    self._shell.stop_trading(f"internal error: {type(error).__name__}: {error}")

@@ -1,0 +1,393 @@
+"""The shell around the core: stamps inputs, journals them, and carries out what the core says.
+
+The order of things: an input is applied, journalled, and its effects carried out. New orders and replaces
+wait until the journal is synced up to them. Cancels and questions do not wait: their record follows with
+the next sync, and should the machine die in between, the broker's word about the order is what recovery asks
+for anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+from service.fix.messages import ExecutionReport, FixSendError, Report
+from service.fix.messages import Request as FixRequest
+from service.gateway.core import Core
+from service.gateway.inputs import (
+    Frame,
+    Input,
+    Intent,
+    KillInput,
+    ParentInput,
+    RunnerLost,
+    Sent,
+    SessionInput,
+    Tick,
+    Unsent,
+    decode_frame,
+)
+from service.gateway.journal import Journal, JournalError
+from service.gateway.kill import ALL
+from service.gateway.state import Effect, Publish, Send
+from service.model.codec import DecodeError, encode
+from service.model.events import Alarm, ChildDenied, ParentEvent
+from service.model.market import FeedHeartbeat, ReferenceMessage, ReferenceSnapshot
+from service.model.message import Message
+from service.model.orders import CancelChild, NewParent, ParentCommand, SubmitChild
+from service.model.time import MILLISECOND, SECOND, Now, SessionClock
+from service.telemetry.gateway import GatewaySensor
+
+log = logging.getLogger(__name__)
+
+FAILED: Final = "error"
+"""Outcome in the journal of an input that the core could not digest."""
+
+_SYNC_AT_LEAST_EVERY: Final = 50 * MILLISECOND
+_OLDEST_TO_SEND: Final = 1 * SECOND
+"""An order that waited longer than this for the disk was judged on a market that is gone."""
+
+
+class Wire(Protocol):
+    """What the shell needs of a FIX session."""
+
+    @property
+    def logged_on(self) -> bool: ...
+    def send(self, request: FixRequest) -> int: ...
+
+
+class Record(Protocol):
+    """What the shell needs of a Kafka producer."""
+
+    @property
+    def pending(self) -> int: ...
+    def send_encoded(self, topic: str, key: bytes | None, value: bytes) -> None: ...
+
+
+class _Held(NamedTuple):
+    position: int
+    effect: Send
+    gated: int
+
+
+class Shell:
+    """One running gateway.
+
+    Args:
+        core: Recovered from the journal.
+        journal: Started by the caller with ``on_synced`` and ``on_journal_failed`` of this.
+        tell: Sends a message to every runner.
+        seq: Number of the journal's last input.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        journal: Journal,
+        wire: Wire,
+        record: Record,
+        tell: Callable[[Message], None],
+        *,
+        seq: int,
+        sensor: GatewaySensor | None = None,
+        utc: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.core = core
+        self.journal = journal
+        self.seq = seq
+        self.halted = ""
+        self._wire = wire
+        self._record = record
+        self._tell = tell
+        self._sensor = sensor or GatewaySensor()
+        self._utc = utc
+        self._held: deque[_Held] = deque()
+        self._replies: deque[tuple[int, Callable[[bool], None]]] = deque()
+        self._latest: dict[str, ReferenceSnapshot] = {}
+        self._heartbeat: FeedHeartbeat | None = None
+        self._clock: SessionClock | None = core.state.clock
+        self._watermark = 0
+        self._synced_at = 0
+        self._panicking = False
+
+    # Inputs
+
+    def now(self) -> Now:
+        """This instant in both times."""
+        utc = self._utc()
+        clock = self._clock
+        return Now(clock.market(utc, self._watermark) if clock is not None else 0, utc)
+
+    def feed(self, given: Input) -> str:
+        """Apply an input, journal it, and carry out what follows from it; returns an intent's outcome."""
+        now = self.now()
+        try:
+            effects, outcome = self.core.apply(given, now)
+        except Exception as error:  # noqa: BLE001 - the core must not die of one input; trading stops instead
+            self._indigestible(given, now, error)
+            return FAILED
+        gated = self._utc() if type(given) is Intent else now.utc
+        position = self._journal(given, now, outcome, effects)
+        for effect in effects:
+            self._perform(effect, position, gated)
+        return outcome
+
+    def intent(self, given: Intent) -> None:
+        """A runner's intent: with it go the newest market facts that the gate will look at."""
+        command = given.command
+        if type(command) is not CancelChild:
+            order = (
+                None if type(command) is SubmitChild else self.core.state.ledger.orders.get(command.child_id)
+            )
+            symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
+            self._refresh(symbol)
+        received = self._utc()
+        outcome = self.feed(given)
+        self._sensor.on_intent(type(command).__name__, outcome)
+        self._sensor.on_leg("gate", self._utc() - received)
+        if command.stamps.decided:
+            self._sensor.on_leg("hop", received - command.stamps.decided)
+
+    def parent(self, partition: int, offset: int, command: ParentCommand) -> None:
+        """A record of ``parents.v1``."""
+        self._refresh(command.parent.symbol if isinstance(command, NewParent) else command.symbol)
+        self.feed(ParentInput(partition=partition, offset=offset, command=command))
+
+    def reference(self, message: ReferenceMessage) -> None:
+        """A record of ``ref.v1``: kept until something depends on it, and journalled then."""
+        if isinstance(message, ReferenceSnapshot):
+            self._latest[message.symbol] = message
+            if message.symbol in self.core.state.waiting:
+                self._refresh(message.symbol)
+        elif isinstance(message, FeedHeartbeat):
+            self._heartbeat = message
+            self._watermark = max(self._watermark, message.watermark)
+        else:
+            known = self._clock
+            if known is None or _terms(known) != _terms(message):
+                self._clock, self._watermark = message, 0
+                for symbol in self.core.state.waiting:
+                    self._refresh(symbol)
+                self.feed(message)
+
+    def _refresh(self, symbol: str) -> None:
+        state = self.core.state
+        snapshot = self._latest.get(symbol)
+        if snapshot is not None and state.market.get(symbol) is not snapshot:
+            self.feed(snapshot)
+        if self._heartbeat is not None and state.heartbeat is not self._heartbeat:
+            self.feed(self._heartbeat)
+
+    def report(self, report: Report) -> None:
+        """A report of the broker."""
+        self._sensor.on_report(type(report).__name__)
+        if type(report) is ExecutionReport and report.exec_type == "0":
+            order = self.core.state.ledger.find(report.cl_ord_id)
+            if order is not None and order.sent_utc and not report.poss_dup:
+                self._sensor.on_leg("acknowledge", self._utc() - order.sent_utc)
+        self.feed(report)
+
+    def session(self, name: str, logged_on: bool, detail: str) -> None:
+        """The FIX session came up, went down, or stopped trading."""
+        log.info("FIX %s %s %s", name, "logged on" if logged_on else "not logged on", detail)
+        orders = logged_on and not detail
+        self.feed(SessionInput(session=name, logged_on=orders, reachable=self._wire.logged_on, detail=detail))
+
+    def runner_lost(self, runner: str) -> None:
+        """C29."""
+        log.error("runner %s is lost: no heartbeat", runner)
+        self.feed(RunnerLost(runner=runner))
+
+    def tick(self) -> None:
+        """What is due by the clock, and the numbers for people. Call it every few milliseconds."""
+        now = self.now()
+        if self.core.due(now):
+            self.feed(Tick())
+        if now.utc - self._synced_at >= _SYNC_AT_LEAST_EVERY:
+            self._synced_at = now.utc
+            self.journal.sync()
+            self._count()
+
+    @property
+    def heartbeat(self) -> FeedHeartbeat | None:
+        """Newest of the feed."""
+        return self._heartbeat
+
+    # Effects
+
+    def _journal(self, given: Input, now: Now, outcome: str, effects: list[Effect]) -> int:
+        self.seq += 1
+        frame = Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome)
+        wait = any(type(effect) is Send and effect.synced for effect in effects)
+        return self.journal.append(encode(frame), sync=wait)
+
+    def _perform(self, effect: Effect, position: int, gated: int) -> None:
+        if type(effect) is Publish:
+            self._publish(effect)
+        elif isinstance(effect, Send):
+            if effect.synced and self.halted:
+                self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason=self.halted))
+            elif effect.synced:
+                self._held.append(_Held(position, effect, gated))
+            else:
+                self._send(effect, gated, 0)
+
+    def _publish(self, effect: Publish) -> None:
+        message = effect.message
+        self._record.send_encoded(effect.topic, effect.key, encode(message))
+        if effect.runners:
+            self._tell(message)
+        if type(message) is ChildDenied:
+            self._sensor.on_denied(message.control, message.code)
+        elif type(message) is Alarm:
+            self._sensor.on_alarm(message.code)
+            log.error("alarm %s %s %s", message.code, message.symbol, message.detail)
+        elif isinstance(message, ParentEvent):
+            self._sensor.on_parent(type(message).__name__)
+
+    def on_synced(self, position: int) -> None:
+        """The journal is on disk up to here: send what waited for that."""
+        held, journalled = self._held, self._utc()
+        self._synced_at = journalled
+        while held and held[0].position <= position:
+            waited = held.popleft()
+            self._release(waited, journalled)
+        while self._replies and self._replies[0][0] <= position:
+            self._replies.popleft()[1](True)
+
+    def _release(self, waited: _Held, journalled: int) -> None:
+        cl_ord_id = waited.effect.cl_ord_id
+        reason = self.halted or self.core.may_send(cl_ord_id)
+        if not reason and journalled - waited.gated > _OLDEST_TO_SEND:
+            reason = f"the disk took {(journalled - waited.gated) // MILLISECOND} ms"
+        if reason:
+            self.feed(Unsent(cl_ord_id=cl_ord_id, reason=reason))
+            return
+        self._sensor.on_leg("journal", journalled - waited.gated)
+        self._send(waited.effect, waited.gated, journalled)
+
+    def _send(self, effect: Send, gated: int, journalled: int) -> None:
+        """Hand a request to FIX and put on record what came of it."""
+        try:
+            at = self._wire.send(effect.request)
+        except FixSendError as error:
+            if not effect.question:
+                self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason=str(error)))
+            return
+        except Exception as error:
+            log.exception("FIX failed while sending %s", effect.cl_ord_id)
+            at = self._utc()
+            self.stop_trading(f"FIX failed while sending: {type(error).__name__}: {error}")
+        if effect.question:
+            return
+        if journalled:
+            self._sensor.on_leg("wire", at - journalled)
+        self.feed(Sent(cl_ord_id=effect.cl_ord_id, gated=gated, journalled=journalled, sent=at))
+
+    def when_synced(self, reply: Callable[[bool], None]) -> None:
+        """Call back with True once everything so far is on disk; with False if it cannot be."""
+        if self.journal.failed:
+            reply(False)
+        elif self.journal.synced >= self.journal.end:
+            reply(True)
+        else:
+            self._replies.append((self.journal.end, reply))
+            self.journal.sync()
+
+    # When things go wrong
+
+    def on_journal_failed(self, reason: str) -> None:
+        """No disk, no orders: what waits is not sent, what works is cancelled."""
+        self.stop_trading(reason)
+        while self._held:
+            self.feed(Unsent(cl_ord_id=self._held.popleft().effect.cl_ord_id, reason="the journal failed"))
+        while self._replies:
+            self._replies.popleft()[1](False)
+
+    def _indigestible(self, given: Input, now: Now, error: Exception) -> None:
+        """The core failed on an input: record it as such, take back what it asked for, and stop trading."""
+        log.error("the core failed on %s", type(given).__name__, exc_info=error)
+        effects = self.core.state.effects
+        self._journal(given, now, FAILED, [])
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self._publish(effect)
+            elif not effect.question:
+                self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason="internal error"))
+        self.stop_trading(f"internal error on {type(given).__name__}: {type(error).__name__}: {error}")
+
+    def stop_trading(self, reason: str) -> None:
+        """Send nothing new and cancel everything; only a person and a restart end this."""
+        log.critical("trading stops: %s", reason)
+        self.halted = self.halted or reason
+        if self._panicking or self.core.state.killed:
+            return
+        self._panicking = True
+        try:
+            self.feed(KillInput(scope=ALL, by="gateway", reason=reason[:500]))
+        finally:
+            self._panicking = False
+
+    def _count(self) -> None:
+        state = self.core.state
+        for symbol, exposure in state.ledger.exposures.items():
+            self._sensor.on_exposure(symbol, exposure.position, exposure.working_buy, exposure.working_sell)
+        self._sensor.on_state(
+            live=len(state.ledger.live),
+            unknown=sum(exposure.unknown for exposure in state.ledger.exposures.values()),
+            parents=len(state.open),
+            held=len(self._held),
+            kills=len(state.kills.engaged),
+            logged_on=state.logged_on,
+            journal=self.journal.end,
+        )
+
+
+def _terms(clock: SessionClock) -> tuple[Any, ...]:
+    return clock.market_start, clock.utc_start, clock.speed, clock.market_end
+
+
+class Recovery:
+    """Folds a journal's payloads into a core, one after the other.
+
+    Attributes:
+        seq: Number of the last input so far.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self.seq = 0
+        self._core = core
+
+    def take(self, payload: bytes) -> None:
+        """Fold one payload in.
+
+        Raises:
+            JournalError: If it is not the next input.
+        """
+        try:
+            frame = decode_frame(payload)
+        except DecodeError as error:
+            raise JournalError(
+                f"input {self.seq + 1} of the journal is of another version: {error}"
+            ) from error
+        if frame.seq != self.seq + 1:
+            raise JournalError(
+                f"the journal goes from input {self.seq} to {frame.seq}: a part of it is missing"
+            )
+        self.seq = frame.seq
+        refold(self._core, frame)
+
+
+def refold(core: Core, frame: Frame) -> list[Effect]:
+    """Apply one recorded input again."""
+    now = Now(frame.market, frame.utc)
+    if frame.outcome == FAILED:
+        try:
+            core.apply(frame.body, now)
+        except Exception as error:  # noqa: BLE001 - it failed then, and fails alike now
+            log.warning("input %d failed again as it did: %r", frame.seq, error)
+        return []
+    return core.apply(frame.body, now, frame.outcome)[0]
