@@ -147,20 +147,13 @@ class Exchange:
         self._cancel_all(owner, "", "the client's session was lost")
 
     def restore(self, outcomes: Iterable[Outcome]) -> None:
-        """Make the orders of an earlier life from their outcomes: what worked then works again.
-
-        An instrument that the reference file no longer has closes its orders as expired.
-        """
+        """Make the orders of an earlier life from their outcomes: what worked then works again."""
         for outcome in outcomes:
             self._number = max(self._number, outcome.number)
             self._rank = max(self._rank, outcome.rank)
             self._register.restore(outcome)
         for order in sorted(self._register.working, key=lambda o: o.rank):
-            market = self._markets.get(order.symbol)
-            if market is None:
-                self.on_expired(order, f"{order.symbol} is not in the reference file any more")
-            else:
-                market.restore(order)
+            self._markets[order.symbol].restore(order)
 
     def _arrivals(self, t: int) -> None:
         for due, request in self._inbox.take(t):
@@ -419,8 +412,7 @@ class Exchange:
         self._report(order, Kind.EXPIRED, text=text)
 
     def _end(self, order: Order, status: OrdStatus) -> None:
-        if order.symbol in self._markets:
-            self._markets[order.symbol].remove(order)
+        self._markets[order.symbol].remove(order)
         order.closed = status
         self._register.close(order)
 
@@ -446,7 +438,6 @@ class Exchange:
         )
 
     def _report(self, order: Order, kind: Kind, **answer: Any) -> None:
-        market = self._markets.get(order.symbol)
         answer.setdefault("cl_ord_id", order.cl_ord_id)
         self._send(
             kind,
@@ -465,7 +456,7 @@ class Exchange:
             leaves=order.leaves,
             money=order.money,
             rank=order.rank,
-            ts_market=market.ts_market if market else 0,
+            ts_market=self._markets[order.symbol].ts_market,
             **answer,
         )
 

@@ -45,15 +45,16 @@ class Market:
     """
 
     __slots__ = (
-        "_depth", "_listener", "_own", "_queue", "_resting", "_waiting", "book", "phase", "ts_market",
+        "_asks", "_bids", "_depth", "_listener", "_own", "_queue", "_waiting", "book", "phase", "ts_market",
     )  # fmt: skip
 
     def __init__(self, queue: QueueModel, refill: Refill, listener: Listener) -> None:
         self._queue = queue
         self._depth = DepletedDepth(refill)
         self._listener = listener
-        self._own: dict[Side, list[Order]] = {Side.BUY: [], Side.SELL: []}
-        self._resting = 0
+        self._bids: list[Order] = []
+        self._asks: list[Order] = []
+        self._own = {Side.BUY: self._bids, Side.SELL: self._asks}
         self._waiting: list[Order] = []
         self.book: BookSnapshot | None = None
         self.phase = TradingPhase.CONTINUOUS
@@ -70,10 +71,14 @@ class Market:
         if isinstance(event, BookSnapshot):
             self.book = event
             self._depth.on_book(event.bids, event.asks)
-            if matching and (self._resting or self._waiting) and self.phase is TradingPhase.CONTINUOUS:
+            if (
+                matching
+                and (self._bids or self._asks or self._waiting)
+                and self.phase is TradingPhase.CONTINUOUS
+            ):
                 self._on_book()
         elif isinstance(event, Trade):
-            if matching and self._resting and self.open:
+            if matching and (self._bids or self._asks) and self.open:
                 self._on_trade(event)
         else:
             self._on_phase(event.phase, matching)
@@ -123,7 +128,6 @@ class Market:
             self._waiting.remove(order)
         elif order in self._own[order.side]:
             self._own[order.side].remove(order)
-            self._resting -= 1
 
     def _beyond(self, order: Order, price: int) -> bool:
         """The order's limit does not reach ``price``."""
@@ -158,7 +162,6 @@ class Market:
 
     def _insert(self, order: Order) -> None:
         insort(self._own[order.side], order, key=_priority)
-        self._resting += 1
 
     def _rest(self, order: Order) -> None:
         self._insert(order)
@@ -169,7 +172,7 @@ class Market:
         self.phase = phase
         self.lose_sight()
         if phase is TradingPhase.CLOSED and matching:
-            for order in [*self._own[Side.BUY], *self._own[Side.SELL], *self._waiting]:
+            for order in [*self._bids, *self._asks, *self._waiting]:
                 if order.time_in_force is TimeInForce.DAY:
                     self.remove(order)
                     self._listener.on_expired(order, "the session is closed")

@@ -7,13 +7,14 @@ once it was. ``fills.jsonl`` is the fill log that the service's own fills are co
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from service.simulation.orders import Kind, Outcome
+from service.model.reference import Reference
+from service.simulation.orders import NO_ORDER, Kind, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +82,15 @@ class OrderLog:
 
     Args:
         folder: Made if it is not there.
-        price_text: Price units of a symbol as decimal text.
+        reference: Has to know the instrument of every order in the log.
+
+    Raises:
+        OrderLogError: If a line cannot be read, or names an instrument that is not in the reference file.
     """
 
-    def __init__(self, folder: Path, price_text: Callable[[str, int], str]) -> None:
+    def __init__(self, folder: Path, reference: Reference) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._price_text = price_text
+        self._instruments = reference.by_symbol
         self._orders_path = folder / "orders.jsonl"
         self._fills_path = folder / "fills.jsonl"
         self.restored = self._restore()
@@ -132,7 +136,7 @@ class OrderLog:
             side=int(outcome.side),
             quantity=outcome.last_quantity,
             price=outcome.last_price,
-            price_text=self._price_text(outcome.symbol, outcome.last_price),
+            price_text=self._instruments[outcome.symbol].price_text(outcome.last_price),
             cum_qty=outcome.cum,
             liquidity=outcome.liquidity,
             commission=outcome.commission,
@@ -154,8 +158,13 @@ class OrderLog:
                 ) from error
             if isinstance(entry, Sent):
                 sent[entry.owner] = entry.number
-            else:
-                outcomes.append(entry)
+                continue
+            if entry.order_id != NO_ORDER and entry.symbol not in self._instruments:
+                raise OrderLogError(
+                    f"{self._orders_path} line {number}: order {entry.order_id} is in {entry.symbol}, "
+                    "which is not in the reference file; put it back, or move the folder away"
+                )
+            outcomes.append(entry)
         unsent: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.number > sent.get(outcome.owner, 0):

@@ -198,6 +198,10 @@ class Order:
         return (-self.side.sign * self.price, self.rank)
 
 
+NO_ORDER: Final = "NONE"
+"""OrderID (37) of an answer about no order of ours."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="outcome"):
     """One answer of the exchange, with the order's whole state after it; also a line of the order log.
 
@@ -223,7 +227,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     owner: str
     ts_utc: int
     status: OrdStatus
-    order_id: str = "NONE"
+    order_id: str = NO_ORDER
     exec_id: str = "0"
     cl_ord_id: str = ""
     orig_cl_ord_id: str = ""

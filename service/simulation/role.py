@@ -7,11 +7,13 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 from aiokafka.errors import KafkaError
 from pydantic import Field
 
+from service.model.market import MarketMessage
 from service.model.reference import load_reference
 from service.model.time import MILLISECOND, SECOND
 from service.settings import RoleSettings
@@ -25,6 +27,7 @@ from service.simulation.order_log import OrderLog
 from service.simulation.queue import PatientQueue, ProportionalQueue, QueueModel
 from service.simulation.rejects import RejectModel
 from service.telemetry.broker import BrokerMetrics
+from service.telemetry.process import tune_collector
 from service.transport.consumer import Reader
 from service.transport.topics import MD, TransportError, ensure_topics
 
@@ -122,9 +125,7 @@ class Shell:
         # A life's own prefix keeps OrderIDs and ExecIDs unique for ever.
         self._exchange = make_exchange(settings, prefix=f"{time.time_ns() // MILLISECOND:x}-")
         self._exchange.pause()
-        order_log = OrderLog(
-            self._folder, lambda symbol, price: reference.by_symbol[symbol].price_text(price)
-        )
+        order_log = OrderLog(self._folder, reference)
         self._engine = FixEngine(
             AcceptorConfig(
                 port=settings.port, comp_id=settings.comp_id, clients=settings.clients, folder=self._folder
@@ -179,6 +180,15 @@ class Shell:
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
         self._timer_due = due
 
+    def resume(self) -> None:
+        """The market is there: match."""
+        self._exchange.resume()
+
+    def on_market(self, messages: Sequence[MarketMessage]) -> None:
+        """Apply market events of one partition."""
+        self._broker.on_market(messages)
+        self._schedule()
+
     async def connect(self) -> None:
         """Find the market; tries until Kafka is there."""
         settings = self._settings
@@ -201,8 +211,8 @@ class Shell:
         ends = await reader.end_offsets()
         while not _reached(await reader.positions(), ends):
             for batch in await reader.batch(0.1, 2000):
-                self._broker.on_market(batch.messages)
-        self._exchange.resume()
+                self.on_market(batch.messages)
+        self.resume()
 
     async def follow(self) -> None:
         """Apply the market as it comes; pause matching while nothing comes."""
@@ -214,10 +224,9 @@ class Shell:
                 heard = time.monotonic()
                 if not self._exchange.matching:
                     log.info("md.v1 is alive again: matching resumes")
-                    self._exchange.resume()
+                    self.resume()
                 for batch in batches:
-                    self._broker.on_market(batch.messages)
-                self._schedule()
+                    self.on_market(batch.messages)
             elif self._exchange.matching and time.monotonic() - heard > self._settings.stale_after:
                 log.warning("nothing on md.v1 for %g s: matching pauses", self._settings.stale_after)
                 self._exchange.pause()
@@ -247,6 +256,7 @@ async def run(settings: BrokerSettings, stop: asyncio.Event) -> None:
     """
     # FIX threads and the loop share the interpreter: short turns keep an acknowledgement from waiting.
     sys.setswitchinterval(1e-4)
+    tune_collector()
     shell = Shell(settings)
     ready = settings.run_dir / "ready" / "broker-sim"
     await shell.start()
