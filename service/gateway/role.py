@@ -43,7 +43,7 @@ class GatewaySettings(RoleSettings):
         ROOT / "deploy" / "limits.toml", description="file of the limits that the gate enforces"
     )
     broker: str = Field(
-        "127.0.0.1:9880", pattern=r"^.+:\d+$", description="HOST:PORT of the FIX 4.4 acceptor"
+        "127.0.0.1:9878", pattern=r"^.+:\d+$", description="HOST:PORT of the FIX 4.4 acceptor"
     )
     sender_comp_id: str = Field("SLIPSTREAM", description="our SenderCompID (49)")
     target_comp_id: str = Field("BROKERSIM", description="the counterparty's CompID (56)")
@@ -218,7 +218,7 @@ class _Gateway:
             (REF,),
             client="gateway-ref",
             prefix=settings.topic_prefix,
-            start="earliest",
+            start="latest",  # the feed says everything again every 250 ms
             dead=self._producer,
             sensor=self._transport_sensor,
         )

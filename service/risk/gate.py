@@ -22,6 +22,7 @@ from service.risk.snapshots import Facts, ParentFacts
 BPS: Final = 10_000
 
 _SEAL: Final = object()
+_keep: Final = object.__setattr__
 
 
 class ForgedApproval(Exception):
@@ -35,50 +36,45 @@ class Approved:
     Attributes:
         command: The ``SubmitChild`` or ``ReplaceChild`` that was judged.
         symbol, side, ord_type, time_in_force: Of the order.
-        quantity: OrderQty in lots (of a replace: the new total, filled part included).
-        price: Price units; 0 for a market order.
-        display_quantity: Shown part in lots; 0 shows all.
-        venue: Preferred venue, or empty.
     """
 
-    __slots__ = (
-        "_seal",
-        "command",
-        "display_quantity",
-        "ord_type",
-        "price",
-        "quantity",
-        "side",
-        "symbol",
-        "time_in_force",
-        "venue",
-    )
+    __slots__ = ("_seal", "command", "ord_type", "side", "symbol", "time_in_force")
 
     command: SubmitChild | ReplaceChild
     symbol: str
     side: Side
     ord_type: OrdType
     time_in_force: TimeInForce
-    quantity: int
-    price: int
-    display_quantity: int
-    venue: str
 
     def __init__(self, seal: object, order: _Order) -> None:
         if seal is not _SEAL:
             raise ForgedApproval("only the gate approves orders; hand it the order instead")
-        command = order.command
-        keep = object.__setattr__
-        keep(self, "_seal", seal)
-        keep(self, "command", command)
-        keep(self, "symbol", order.symbol)
-        keep(self, "side", order.side)
-        keep(self, "ord_type", order.ord_type)
-        keep(self, "time_in_force", order.time_in_force)
-        keep(self, "quantity", order.quantity)
-        keep(self, "price", order.price)
-        keep(self, "display_quantity", getattr(command, "display_quantity", 0))
-        keep(self, "venue", getattr(command, "venue", ""))
+        _keep(self, "_seal", seal)
+        _keep(self, "command", order.command)
+        _keep(self, "symbol", order.symbol)
+        _keep(self, "side", order.side)
+        _keep(self, "ord_type", order.ord_type)
+        _keep(self, "time_in_force", order.time_in_force)
+
+    @property
+    def quantity(self) -> int:
+        """OrderQty in lots; of a replace the new total, filled part included."""
+        return self.command.quantity
+
+    @property
+    def price(self) -> int:
+        """Price units; 0 for a market order."""
+        return self.command.price
+
+    @property
+    def display_quantity(self) -> int:
+        """Shown part in lots; 0 shows all."""
+        return self.command.display_quantity if isinstance(self.command, SubmitChild) else 0
+
+    @property
+    def venue(self) -> str:
+        """Preferred venue, or empty."""
+        return self.command.venue if isinstance(self.command, SubmitChild) else ""
 
     def verify(self) -> None:
         """Prove that the gate made this.
@@ -187,7 +183,15 @@ class Gate:
         reference: Instruments, for tick and money.
     """
 
-    __slots__ = ("_bounds", "_instruments", "_limits", "_max_heartbeat_age", "_max_reference_age")
+    __slots__ = (
+        "_bounds",
+        "_instruments",
+        "_limits",
+        "_max_heartbeat_age",
+        "_max_reference_age",
+        "_session_rate",
+        "_strategy_rates",
+    )
 
     def __init__(self, limits: Limits, reference: Reference) -> None:
         self._limits = limits
@@ -196,6 +200,13 @@ class Gate:
             symbol: _Bounds(reference.by_symbol[symbol], row)
             for symbol, row in limits.instruments.items()
             if symbol in reference.by_symbol
+        }
+        ceiling = ceilings.MAX_MESSAGES_PER_SECOND
+        self._session_rate = min(limits.rate(Level.SESSION, "*"), ceiling)
+        self._strategy_rates = {
+            name: min(row.messages_per_second, ceiling)
+            for (level, name), row in limits.levels.items()
+            if level is Level.STRATEGY
         }
         ages = limits.market_data
         self._max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
@@ -266,7 +277,7 @@ def _terms(order: _Order) -> Denied | None:
         order.ord_type, order.time_in_force = command.ord_type, command.time_in_force
         order.added = command.quantity
         prefix, _, number = command.child_id.rpartition(".")
-        if prefix != parent.id or not (number.isascii() and number.isdigit()) or number[0] == "0":
+        if prefix != parent.id or not _child_number(number):
             return denied(Code.MALFORMED_CHILD_ID, child=command.child_id)
         if int(number) < parent.next_child:
             return denied(Code.DUPLICATE_CHILD, child=command.child_id, next=parent.next_child)
@@ -284,6 +295,11 @@ def _terms(order: _Order) -> Denied | None:
     if command.quantity <= child.filled:
         return denied(Code.INVALID_QUANTITY, quantity=command.quantity, filled=child.filled)
     return None
+
+
+def _child_number(text: str) -> bool:
+    """A positive decimal number without leading zeros, small enough for every message."""
+    return 0 < len(text) <= 15 and text.isascii() and text.isdigit() and text[0] != "0"
 
 
 def _limits_exist(order: _Order) -> Denied | None:
@@ -421,16 +437,19 @@ def _position(order: _Order) -> Denied | None:
 
 def _rate(order: _Order) -> Denied | None:
     """C5: messages of the last second, this one included; cancels count but are never asked."""
-    traffic, limits, ceiling = order.facts.traffic, order.gate._limits, ceilings.MAX_MESSAGES_PER_SECOND
-    policy = order.parent.policy
-    for level, sent, limit in (
-        (Level.INSTRUMENT, traffic.instrument, order.bounds.messages_per_second),
-        (Level.STRATEGY, traffic.strategy, limits.rate(Level.STRATEGY, policy)),
-        (Level.SESSION, traffic.session, limits.rate(Level.SESSION, "*")),
-    ):
-        if sent >= min(limit, ceiling):
-            return denied(Code.MESSAGE_RATE, level=level, sent=sent, limit=limit)
+    traffic, gate = order.facts.traffic, order.gate
+    if traffic.instrument >= order.bounds.messages_per_second:
+        return _too_many(Level.INSTRUMENT, traffic.instrument, order.bounds.messages_per_second)
+    limit = gate._strategy_rates.get(order.parent.policy, gate._strategy_rates.get("*", 0))
+    if traffic.strategy >= limit:
+        return _too_many(Level.STRATEGY, traffic.strategy, limit)
+    if traffic.session >= gate._session_rate:
+        return _too_many(Level.SESSION, traffic.session, gate._session_rate)
     return None
+
+
+def _too_many(level: Level, sent: int, limit: int) -> Denied:
+    return denied(Code.MESSAGE_RATE, level=level.value, sent=sent, limit=limit)
 
 
 CHECKS: Final[tuple[Check, ...]] = (
