@@ -44,7 +44,7 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
         reset_on_logon: Throw sequence numbers away at each logon, and with them what was missed.
         reconnect_interval: Seconds between attempts.
         timestamp_digits: Digits of a second in SendingTime and TransactTime: 0, 3 or 6.
-        order_capacity: OrderCapacity (47); empty leaves it out.
+        order_capacity: OrderCapacity (528); empty leaves it out.
         max_outstanding: Orders and replaces that the counterparty has not answered; one more is refused.
             The engine's own queue has no bound.
         start_time, end_time: Session schedule, UTC ``HH:MM:SS``; both empty is a session without end.

@@ -42,7 +42,7 @@ class Encoder:
 
     Args:
         timestamp_digits: Digits of a second in TransactTime.
-        order_capacity: OrderCapacity (47); empty leaves it out.
+        order_capacity: OrderCapacity (528); empty leaves it out.
     """
 
     def __init__(self, *, timestamp_digits: int = 3, order_capacity: str = "A") -> None:
@@ -114,7 +114,7 @@ class Encoder:
             (44, instrument.price_text(approved.price) if limit else ""),
             (15, instrument.currency),
             (59, approved.time_in_force.value),
-            (47, self._capacity),
+            (528, self._capacity),
         ]
 
     def _order_cancel_request(self, request: OrderCancelRequest) -> list[Field]:

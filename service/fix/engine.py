@@ -5,7 +5,7 @@ outlives one, and no exception leaves one but ``DoNotSend``. Each guard stands f
 (``docs/fix.md``, "Traps").
 """
 
-# ruff: noqa: N802, ARG002, BLE001 - names and signatures are quickfix's; nothing may leave a callback
+# ruff: noqa: ARG002, BLE001 - names and signatures are quickfix's; nothing may leave a callback
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ class Happened(NamedTuple):
 
 
 _log: Final = logging.getLogger(__name__)
-_live: Final[set[tuple[str, str]]] = set()
+_live: Final[dict[tuple[str, str], Engine]] = {}
+"""Keeps every engine until it is stopped: collected while its thread runs, it takes the process down."""
 _live_lock: Final = threading.Lock()
 
 
 class Engine:
-    """One initiator with one session.
+    """One initiator with one session. Not thread-safe but where it says so.
 
     Args:
         happened: Called on the engine's thread for everything that happens, in order. Must be quick.
@@ -53,39 +54,46 @@ class Engine:
     def __init__(self, config: FixConfig, happened: Callable[[Happened], None]) -> None:
         self._config = config
         self._name = (config.sender_comp_id, config.target_comp_id)
-        self._application = _Application(happened)
+        self._happened = happened
         self._dictionary = quickfix.DataDictionary(str(config.dictionary))
+        self._application: _Application | None = None
         self._initiator: Any = None
         self._session: Any = None
         self._lock: int | None = None
 
-    def start(self, expect_from: int | None = None) -> None:
-        """Start connecting; returns at once.
+    def open(self) -> None:
+        """Take the session for this process, so that nobody else uses its store.
+
+        Raises:
+            FixConfigError: If it is in use, here or in another process.
+        """
+        with _live_lock:
+            if self._name in _live:
+                raise FixConfigError(f"session {self} is live in this process already; stop that one first")
+            for folder in (self._config.store_dir, self._config.log_dir):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _locked(self._config.store_dir / "session.lock", self)
+            _live[self._name] = self
+
+    def close(self) -> None:
+        """Give the session back. Only after the function that ``cut`` returned has ended."""
+        with _live_lock:
+            if _live.get(self._name) is self:
+                del _live[self._name]
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def connect(self, expect_from: int | None = None) -> None:
+        """Start the engine's thread, which connects; returns in some tens of milliseconds. Any thread.
 
         Args:
             expect_from: MsgSeqNum of the first inbound message that the caller has no record of. If the
                 store is ahead of it, the counterparty is asked to send from there again.
 
         Raises:
-            FixConfigError: If the session cannot be made as configured, or is in use here or elsewhere.
+            FixConfigError: If the session cannot be made as configured.
         """
-        config = self._config
-        if self._initiator is not None:
-            raise FixConfigError(f"session {self} is started already")
-        with _live_lock:
-            if self._name in _live:
-                raise FixConfigError(f"session {self} is live in this process already; stop that one first")
-            for folder in (config.store_dir, config.log_dir):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _locked(config.store_dir / "session.lock", self)
-            _live.add(self._name)
-        try:
-            self._make(expect_from)
-        except BaseException:
-            self._release()
-            raise
-
-    def _make(self, expect_from: int | None) -> None:
         config = self._config
         dictionary = config.store_dir / "inbound.xml"
         dictionary.write_bytes(lenient_dictionary(config.dictionary))
@@ -94,18 +102,41 @@ class Engine:
         kind = getattr(quickfix, "SSLSocketInitiator", None) if config.tls else quickfix.SocketInitiator
         if kind is None:
             raise FixConfigError(f"session {self}: this build of quickfix has no TLS; install quickfix-tls")
+        application = _Application(self._happened)
         try:
             settings = quickfix.SessionSettings(str(settings_file))
             store = quickfix.FileStoreFactory(settings)
             log = quickfix.FileLogFactory(settings)
-            self._initiator = kind(self._application, store, settings, log)
-            session_id = quickfix.SessionID("FIX.4.4", *self._name)
-            self._session = quickfix.Session.lookupSession(session_id)
-            if expect_from is not None and expect_from < self._session.getExpectedTargetNum():
-                self._session.setNextTargetMsgSeqNum(max(1, expect_from))
-            self._initiator.start()
+            initiator = kind(application, store, settings, log)
+            session = quickfix.Session.lookupSession(quickfix.SessionID("FIX.4.4", *self._name))
+            if expect_from is not None and expect_from < session.getExpectedTargetNum():
+                session.setNextTargetMsgSeqNum(max(1, expect_from))
+            initiator.start()
         except quickfix.FIXException as error:
             raise FixConfigError(f"session {self}: {error}") from error
+        self._application, self._initiator, self._session = application, initiator, session
+
+    def cut(self) -> Callable[[], None]:
+        """Cut the session off: from now on nothing is sent and no logon or logout is told.
+
+        Returns:
+            What ends the engine's thread and takes the session down. It may block for seconds: call it on
+            a thread that can wait, never in a callback. The store keeps the sequence numbers.
+        """
+        application, initiator = self._application, self._initiator
+        self._application = self._initiator = self._session = None
+        if application is not None:
+            application.live = False
+
+        def end() -> None:
+            nonlocal application, initiator
+            if initiator is not None:
+                initiator.stop(True)
+                # The engine's sessions end with it, and they still call the application.
+                initiator = None
+                application = None
+
+        return end
 
     @property
     def logged_on(self) -> bool:
@@ -115,7 +146,7 @@ class Engine:
 
     @property
     def expected(self) -> tuple[int, int]:
-        """Next MsgSeqNum that we send, and the next that we expect."""
+        """Next MsgSeqNum that we send, and the next that we expect; zeros while cut off."""
         session = self._session
         if session is None:
             return 0, 0
@@ -130,44 +161,23 @@ class Engine:
         Raises:
             FixSendError: If the session is not logged on, or the engine refused it; nothing goes out.
         """
-        session = self._session
-        if session is None or not session.isLoggedOn():
+        session, application = self._session, self._application
+        if session is None or application is None or not session.isLoggedOn():
             raise FixSendError(f"session {self} is not logged on")
+        application.sent = 0
+        application.sender = threading.get_ident()
         try:
-            message = quickfix.Message(raw, self._dictionary, False)
-            self._application.sent = 0
-            self._application.sender = threading.get_ident()
-            accepted = session.send(message)
+            accepted = session.send(quickfix.Message(raw, self._dictionary, False))
         except quickfix.FIXException as error:
             raise FixSendError(f"session {self}: the engine refused the message: {error}") from error
-        if not accepted or not self._application.sent:
+        if not accepted or not application.sent:
             raise FixSendError(f"session {self}: the engine did not take the message")
-        return self._application.sent
+        return application.sent
 
     def request_logout(self, reason: str) -> None:
         """Ask for an orderly end; the engine's thread sends Logout within a second."""
         if self._session is not None:
             self._session.logout(reason)
-
-    def stop(self) -> None:
-        """Stop the engine's thread and take the session down; may block for seconds.
-
-        Never call it in a callback or on a loop's thread. The store keeps the sequence numbers.
-        """
-        initiator, self._initiator, self._session = self._initiator, None, None
-        if initiator is None:
-            return
-        initiator.stop(True)
-        del initiator
-        self._release()
-
-    def _release(self) -> None:
-        self._initiator = self._session = None
-        with _live_lock:
-            _live.discard(self._name)
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
 
     def __str__(self) -> str:
         return f"{self._name[0]}->{self._name[1]}"
@@ -193,6 +203,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         super().__init__()
         self._happened = happened
         self._reason = ""
+        self.live = True
         self.sender = 0
         self.sent = 0
 
@@ -202,6 +213,11 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         except BaseException:
             _log.critical("FIX: nobody could be told of %s: %s", kind, text, exc_info=True)
 
+    def _because(self, who: str, logout: Any) -> None:
+        """The first Logout says why; the second only answers it."""
+        if not self._reason:
+            self._reason = f"{who}: {_field(logout, 58) or 'without a reason'}"
+
     def _fault(self, where: str, error: BaseException) -> None:
         self._tell("fault", f"{where}: {type(error).__name__}: {error}")
 
@@ -210,11 +226,13 @@ class _Application(quickfix.Application):  # type: ignore[misc]
 
     def onLogon(self, session_id: Any) -> None:
         self._reason = ""
-        self._tell("logon", "")
+        if self.live:
+            self._tell("logon", "")
 
     def onLogout(self, session_id: Any) -> None:
         reason, self._reason = self._reason, ""
-        self._tell("logout", reason or "disconnected")
+        if self.live:
+            self._tell("logout", reason or "disconnected")
 
     def toAdmin(self, message: Any, session_id: Any) -> None:
         try:
@@ -224,7 +242,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                     if value := os.environ.get(variable):
                         message.setField(tag, value)
             elif kind == "5":
-                self._reason = f"we logged out: {_field(message, 58) or 'without a reason'}"
+                self._because("we logged out", message)
             elif kind == "3":
                 self._tell("refused", message.toString())
         except BaseException as error:
@@ -236,7 +254,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
             if kind == "3":
                 self._tell("message", message.toString())
             elif kind == "5":
-                self._reason = f"counterparty logged out: {_field(message, 58) or 'without a reason'}"
+                self._because("counterparty logged out", message)
         except BaseException as error:
             self._fault("fromAdmin", error)
 

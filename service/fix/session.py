@@ -32,6 +32,9 @@ __all__ = ["FixConfig", "FixConfigError", "FixSendError", "FixSession", "Tls"]
 _log: Final = logging.getLogger(__name__)
 _BATCH: Final = 500
 """Reports handled before the loop gets a turn for other work."""
+_FIRST_PATIENCE: Final = 3.0
+_LAST_PATIENCE: Final = 30.0
+"""Seconds that an engine has to log on again before it is replaced; doubled each time."""
 _REMEMBERED: Final = 100_000
 """Sequence numbers of ours by which a reject can still be traced to its ClOrdID."""
 _LOGOUT_WAIT: Final = 4.0
@@ -75,8 +78,10 @@ class FixSession:
         self._queue: deque[Happened] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._logged_out = asyncio.Event()
-        self._stopping = False
+        self._told = (False, "")
+        self._down = asyncio.Event()
+        self._reviver: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._fault = ""
 
     async def start(self, *, expect_from: int | None = None) -> None:
@@ -90,34 +95,55 @@ class FixSession:
             FixConfigError: If the session cannot be made as configured, or is in use.
         """
         self._loop = asyncio.get_running_loop()
-        self._engine.start(expect_from)
+        self._engine.open()
+        try:
+            await _elsewhere(lambda: self._engine.connect(expect_from))
+        except BaseException:
+            self._engine.close()
+            self._loop = None
+            raise
 
     async def stop(self) -> None:
         """Log out and take the session down, in ``stop_timeout`` seconds at most. Sequence numbers stay."""
-        if self._stopping or self._loop is None:
+        if self._stopping.is_set() or self._loop is None:
             return
-        self._stopping = True
-        if self._engine.logged_on:
-            self._engine.request_logout("end of service")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._logged_out.wait(), min(_LOGOUT_WAIT, self._config.stop_timeout))
-        stopped = asyncio.Event()
-        loop = self._loop
-
-        def stop() -> None:
-            try:
-                self._engine.stop()
-            finally:
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(stopped.set)
-
-        # A thread of its own, and a daemon: an executor's would hold the interpreter's exit if this hung.
-        threading.Thread(target=stop, name="fix-stop", daemon=True).start()
+        self._stopping.set()
         try:
-            await asyncio.wait_for(stopped.wait(), self._config.stop_timeout)
+            async with asyncio.timeout(self._config.stop_timeout):
+                if self._reviver is not None:
+                    await asyncio.wait([self._reviver])
+                if self._engine.logged_on:
+                    self._engine.request_logout("end of service")
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
+                await _elsewhere(self._engine.cut())
         except TimeoutError:
             _log.error("FIX %s did not stop within %s s", self._engine, self._config.stop_timeout)
-        self._drain()
+        else:
+            self._engine.close()
+        while self._queue:
+            self._drain()
+        if self._told[0]:
+            self._tell(False, "stopped")
+
+    async def _revive(self) -> None:
+        """Replace an engine that does not log on again by itself, with growing patience.
+
+        Some builds of quickfix never connect again once they have closed a connection themselves, as after
+        a silence or a Logout; a new engine on the same store goes on with the same numbers.
+        """
+        patience = float(max(_FIRST_PATIENCE, 2 * self._config.reconnect_interval))
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), patience)
+            if self._stopping.is_set() or self._engine.logged_on:
+                return
+            patience = min(2 * patience, _LAST_PATIENCE)
+            await _elsewhere(self._engine.cut())
+            try:
+                await _elsewhere(self._engine.connect)
+            except FixConfigError as error:
+                self._stop_trading(f"cannot connect again: {error}")
 
     @property
     def name(self) -> str:
@@ -127,7 +153,7 @@ class FixSession:
     @property
     def logged_on(self) -> bool:
         """Whether the session is up; ``send`` may still refuse orders (``fault``)."""
-        return not self._stopping and self._engine.logged_on
+        return not self._stopping.is_set() and self._engine.logged_on
 
     @property
     def fault(self) -> str:
@@ -156,7 +182,7 @@ class FixSession:
         """
         raw = self._encode(request)
         order = type(request) is NewOrderSingle or type(request) is OrderCancelReplaceRequest
-        if self._stopping:
+        if self._stopping.is_set():
             raise FixSendError(f"session {self.name} is stopping")
         if order:
             if self._fault:
@@ -212,13 +238,22 @@ class FixSession:
                     Malformed(raw="", reason=f"the engine refused an inbound message, and said so in {raw}")
                 )
             case "logon":
-                self._on_session(True, self._fault)
+                self._down.clear()
+                self._tell(True, self._fault)
             case "logout":
                 self._unanswered.clear()
-                self._logged_out.set()
-                self._on_session(False, what.text)
+                self._down.set()
+                if not self._stopping.is_set() and (self._reviver is None or self._reviver.done()):
+                    self._reviver = asyncio.create_task(self._revive(), name="fix-revive")
+                self._tell(False, what.text)
             case "fault":
                 self._stop_trading(what.text)
+
+    def _tell(self, up: bool, why: str) -> None:
+        """Attempts that fail alike are told once."""
+        if (up, why) != self._told:
+            self._told = (up, why)
+            self._on_session(up, why)
 
     def _stop_trading(self, reason: str) -> None:
         if self._fault:
@@ -229,3 +264,30 @@ class FixSession:
             self._on_session(False, f"stopped trading: {reason}")
         except Exception:  # noqa: BLE001 - the fault that is being told matters more
             _log.exception("FIX %s: on_session failed too", self._engine)
+
+
+async def _elsewhere(work: Callable[[], None]) -> None:
+    """Run ``work`` on a daemon thread of its own: an executor's would keep the process if it hung."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:  # noqa: BLE001 - raised again where it is awaited
+            error = raised
+        # A closed loop has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="fix-engine", daemon=True).start()
+    await done
