@@ -7,9 +7,9 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -26,14 +26,15 @@ from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
 from service.settings import ROOT, RoleSettings, control_address, stream_address
 from service.telemetry.gateway import GatewayMetrics
+from service.telemetry.process import tune_collector
 from service.telemetry.transport import TransportMetrics
-from service.transport.consumer import Reader
+from service.transport.consumer import Reader, Start
 from service.transport.producer import Producer
-from service.transport.topics import AUDIT, ORDERS, PARENTS, REF, RISK, ensure_topics
+from service.transport.topics import AUDIT, ORDERS, PARENTS, REF, RISK, TransportError, ensure_topics
 
 log = logging.getLogger(__name__)
 
-_TICK: float = 0.01
+_TICK: Final = 0.01
 
 
 class GatewaySettings(RoleSettings):
@@ -112,6 +113,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """
     # The FIX engine's thread must not wait 5 ms for the interpreter behind a busy loop.
     sys.setswitchinterval(1e-4)
+    tune_collector()
     reference = load_reference(settings.reference)
     limits_text = read_limits(settings.limits)
     parse_limits(limits_text, str(settings.limits), reference)
@@ -127,6 +129,30 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         log.info("recovered %d inputs, %d live orders", seq, len(core.state.ledger.live))
     gateway = _Gateway(settings, config, journal, core, seq, reference.by_symbol)
     await gateway.run(started, stop)
+
+
+class _Record:
+    """The record's way to Kafka; keeps what is written before Kafka is there."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._early: list[tuple[str, bytes | None, bytes]] | None = []
+
+    @property
+    def pending(self) -> int:
+        return self._producer.pending + len(self._early or ())
+
+    def send_encoded(self, topic: str, key: bytes | None, value: bytes) -> None:
+        if self._early is None:
+            self._producer.send_encoded(topic, key, value)
+        else:
+            self._early.append((topic, key, value))
+
+    def open(self) -> None:
+        """Kafka is there."""
+        early, self._early = self._early, None
+        for topic, key, value in early or ():
+            self._producer.send_encoded(topic, key, value)
 
 
 class _Gateway:
@@ -160,10 +186,11 @@ class _Gateway:
             settings.control or control_address(settings.run_dir),
             self._fix.name,
             lambda: self._runners.names,
-            lambda: self._producer.pending,
+            lambda: self._record.pending,
         )
+        self._record = _Record(self._producer)
         self._shell = Shell(
-            core, journal, self._fix, self._producer, self._runners.tell, seq=seq, sensor=GatewayMetrics()
+            core, journal, self._fix, self._record, self._runners.tell, seq=seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
 
@@ -174,35 +201,76 @@ class _Gateway:
         self._shell.session(self._fix.name, logged_on, reason)
 
     async def run(self, started: Started, stop: asyncio.Event) -> None:
-        """Start everything in the order in which each part relies on the one before; stop in reverse."""
-        settings, shell = self._settings, self._shell
+        """Start in an order in which orders can be cancelled before anything else works; stop in reverse.
+
+        Neither Kafka nor a runner is needed for a kill (C26).
+        """
+        shell, state = self._shell, self._core.state
         self._journal.start(on_synced=shell.on_synced, on_failed=shell.on_journal_failed)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._journal.close)
-            await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
-            await self._producer.start()
             stack.push_async_callback(self._producer.stop)
-            for topic in (ORDERS, RISK, AUDIT):
-                await self._producer.partitions(topic)
             shell.feed(started)
             await self._synced()
-            self._runners.expect({order.runner for order in self._core.state.ledger.live.values()})
+            self._runners.expect({order.runner for order in state.ledger.live.values()})
             await self._control.server.start()
             stack.push_async_callback(self._control.server.stop)
-            await self._fix.start(
-                expect_from=self._core.state.report_seq + 1 if self._core.state.report_seq else None
-            )
+            await self._fix.start(expect_from=state.report_seq + 1 if state.report_seq else None)
             stack.push_async_callback(self._fix.stop)
-            await stack.enter_async_context(self._tasks())
-            await self._runners.server.start()
-            stack.push_async_callback(self._runners.server.stop)
-            ready = settings.run_dir / "ready" / "gateway"
-            ready.parent.mkdir(parents=True, exist_ok=True)
-            ready.touch()
-            stack.callback(ready.unlink, missing_ok=True)
-            log.info("ready")
-            await stop.wait()
-            log.info("stopping: %d orders stay at the broker", len(self._core.state.ledger.live))
+            await stack.enter_async_context(self._beside(self._keep_time()))
+            connecting = asyncio.createself._beside(self._connect(stack))
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if connecting.done():
+                    connecting.result()
+                await stopping
+            finally:
+                for task in (connecting, stopping):
+                    task.cancel()
+                await asyncio.gather(connecting, stopping, return_exceptions=True)
+            log.info("stopping: %d orders stay at the broker", len(state.ledger.live))
+
+    async def _connect(self, stack: contextlib.AsyncExitStack) -> None:
+        """Find Kafka, then let runners in. With orders at the broker it is waited for without end."""
+        settings = self._settings
+        while True:
+            try:
+                await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
+                await self._producer.start()
+                break
+            except TransportError as error:
+                if not self._core.state.ledger.live:
+                    raise
+                log.error("%s; orders are at the broker, so it is tried again", error)
+        for topic in (ORDERS, RISK, AUDIT):
+            await self._producer.partitions(topic)
+        self._record.open()
+        await stack.enter_async_context(self._readers())
+        await self._runners.server.start()
+        stack.push_async_callback(self._runners.server.stop)
+        ready = settings.run_dir / "ready" / "gateway"
+        ready.parent.mkdir(parents=True, exist_ok=True)
+        ready.touch()
+        stack.callback(ready.unlink, missing_ok=True)
+        log.info("ready")
+
+    @contextlib.asynccontextmanager
+    async def _beside(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run ``work``, which has no end of its own, beside what is inside; should it fail, trading stops."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.critical("a part of the gateway failed", exc_info=error)
+                self._shell.stop_trading(f"internal error: {type(error).__name__}: {error}")
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _synced(self) -> None:
         done = asyncio.Event()
@@ -210,42 +278,32 @@ class _Gateway:
         await done.wait()
 
     @contextlib.asynccontextmanager
-    async def _tasks(self) -> AsyncIterator[None]:
-        """Readers of market facts and parents, and the clock."""
-        settings, state = self._settings, self._core.state
-        reference = Reader(
-            settings.kafka,
-            (REF,),
-            client="gateway-ref",
-            prefix=settings.topic_prefix,
-            start="latest",  # the feed says everything again every 250 ms
-            dead=self._producer,
-            sensor=self._transport_sensor,
+    async def _readers(self) -> AsyncIterator[None]:
+        """Market facts and parents, as long as this lasts."""
+        offsets = self._core.state.offsets
+        reference = self._reader("gateway-ref", REF, "latest")  # the feed says everything again every 250 ms
+        parents = self._reader(
+            "gateway-parents", PARENTS, {(PARENTS, number): offset + 1 for number, offset in offsets.items()}
         )
-        parents = Reader(
-            settings.kafka,
-            (PARENTS,),
-            client="gateway-parents",
-            prefix=settings.topic_prefix,
-            start={(PARENTS, partition): offset + 1 for partition, offset in state.offsets.items()},
-            dead=self._producer,
-            sensor=self._transport_sensor,
-        )
-        await reference.start()
-        await parents.start()
-        tasks = [
-            asyncio.create_task(self._read_reference(reference), name="reference"),
-            asyncio.create_task(self._read_parents(parents), name="parents"),
-            asyncio.create_task(self._keep_time(), name="clock"),
-        ]
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            for reader in (reference, parents):
+                await reader.start()
+                stack.push_async_callback(reader.stop)
+            await stack.enter_async_context(self._beside(self._read_reference(reference)))
+            await stack.enter_async_context(self._beside(self._read_parents(parents)))
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await reference.stop()
-            await parents.stop()
+
+    def _reader(self, client: str, topic: str, start: Start) -> Reader:
+        settings = self._settings
+        return Reader(
+            settings.kafka,
+            (topic,),
+            client=client,
+            prefix=settings.topic_prefix,
+            start=start,
+            dead=self._producer,
+            sensor=self._transport_sensor,
+        )
 
     async def _read_reference(self, reader: Reader) -> None:
         while True:
