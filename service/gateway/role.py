@@ -218,7 +218,7 @@ class _Gateway:
             await self._fix.start(expect_from=state.report_seq + 1 if state.report_seq else None)
             stack.push_async_callback(self._fix.stop)
             await stack.enter_async_context(self._beside(self._keep_time()))
-            connecting = asyncio.createself._beside(self._connect(stack))
+            connecting = asyncio.create_task(self._connect(stack))
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
