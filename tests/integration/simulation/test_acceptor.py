@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,40 +11,13 @@ from typing import Any
 
 import pytest
 
-from service.model.market import Aggressor, BookSnapshot, MarketEvent, Trade
+from service.model.market import MarketEvent
 from service.simulation.fix_engine import FixEngineError
 from service.simulation.role import BrokerSettings, Shell
 from tests.integration.simulation.clients import SimplefixClient, free_port, quickfix_client
+from tests.integration.simulation.market import book, sold
 
 _clients = itertools.count(1)
-_seq = itertools.count(1)
-
-
-def book(*, bid: int = 1_000_000, ask: int = 1_000_100, quantity: int = 30) -> BookSnapshot:
-    """Two levels a side of AURA; price unit 0.0001, tick 0.01."""
-    return BookSnapshot(
-        symbol="AURA",
-        venue="XSIM",
-        ts_event=next(_seq),
-        ts_utc=time.time_ns(),
-        seq=next(_seq),
-        bids=((bid, quantity), (bid - 100, quantity)),
-        asks=((ask, quantity), (ask + 100, quantity)),
-    )
-
-
-def sold(price: int, quantity: int) -> Trade:
-    """A print whose taker sold."""
-    return Trade(
-        symbol="AURA",
-        venue="XSIM",
-        ts_event=next(_seq),
-        ts_utc=time.time_ns(),
-        seq=next(_seq),
-        price=price,
-        quantity=quantity,
-        aggressor=Aggressor.SELL,
-    )
 
 
 class RunningBroker:
