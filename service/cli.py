@@ -240,15 +240,14 @@ def report(run_dir: Path, path: Path | None) -> None:
     """Show the result of a recorded run again."""
     from rich.console import Console
 
-    from service.demo.result import REFERENCE, result_of, write_json
+    from service.demo.result import reference_of, result_of, write_json
     from service.demo.view import print_result
-    from service.model.reference import load_reference
 
     with user_errors():
         result = result_of(run_dir)
         print_result(result, Console(width=None if sys.stdout.isatty() else 150))
         if path is not None:
-            write_json(result, load_reference(run_dir / REFERENCE), path)
+            write_json(result, reference_of(run_dir), path)
 
 
 @main.command()

@@ -125,8 +125,10 @@ class Roles:
         """Stop the named roles in that order, then the rest; returns those that did not end well."""
         bad = {}
         for role in [*order, *(name for name in self._processes if name not in set(order))]:
+            ended_by_itself = role in self._processes and self._processes[role].returncode is not None
             status = await self.stop(role, 60.0 if role == "recorder" else STOP_S)
-            if status:
+            # A role that is stopped while it still starts dies of SIGTERM itself, and that is well.
+            if status and status != -signal.SIGTERM and not ended_by_itself:
                 bad[role] = status
         return bad
 

@@ -11,8 +11,10 @@ import orjson
 from service.demo.blotter import MOMENTS, Blotter, Parent
 from service.model.market import BookSnapshot, Trade
 from service.model.orders import ParentStatus, Side
+from service.model.parameters import EndBehaviour, Parameters
 from service.model.reference import Reference, load_reference
 from service.recorder.recording import Recording
+from service.settings import ROOT
 from service.tca.agreement import Difference, Execution, Totals, divergence, execution, totals
 from service.tca.cost import ParentCost, parent_cost
 from service.tca.latency import Quantiles
@@ -37,6 +39,7 @@ class Result:
         differences: Fills in one and not in the other; None without the broker's log.
         seen: How often each of ``blotter.MOMENTS`` came; ``moments`` is the first of each.
         complete: The recorder read every topic to its end.
+        must_fill: Parents that are to be complete at the end of their window, and were not cancelled.
     """
 
     parents: list[ParentCost]
@@ -51,6 +54,7 @@ class Result:
     moments: dict[str, str]
     recording: Path
     complete: bool
+    must_fill: frozenset[str]
 
 
 def result_of(run_dir: Path, *, hashes: bool = False) -> Result:
@@ -59,9 +63,9 @@ def result_of(run_dir: Path, *, hashes: bool = False) -> Result:
     Raises:
         RecordingError: The run has no recording, or a damaged one.
         ResultError: The broker's log cannot be read.
-        ReferenceFileError: The run's copy of the reference file is missing.
+        ReferenceFileError: The reference file cannot be used.
     """
-    reference = load_reference(run_dir / REFERENCE)
+    reference = reference_of(run_dir)
     recording = Recording(run_dir / RECORDING, hashes=hashes)
     blotter = Blotter(reference)
     for topic in (REF, ORDERS, RISK, DECISIONS):
@@ -84,7 +88,24 @@ def result_of(run_dir: Path, *, hashes: bool = False) -> Result:
         moments=dict(blotter.moments),
         recording=recording.folder,
         complete=recording.manifest.complete,
+        must_fill=frozenset(
+            i for i, p in blotter.parents.items() if _must_fill(p.state.parent.parameters, p.state.status)
+        ),
     )
+
+
+def _must_fill(parameters: Parameters, status: ParentStatus) -> bool:
+    return parameters.end_behaviour is EndBehaviour.COMPLETE and status is not ParentStatus.CANCELED
+
+
+def reference_of(run_dir: Path) -> Reference:
+    """A run's own copy of the reference file; for one that was started by hand, ours.
+
+    Raises:
+        ReferenceFileError: It cannot be used.
+    """
+    own = run_dir / REFERENCE
+    return load_reference(own if own.exists() else ROOT / "deploy" / "reference.toml")
 
 
 def _tapes(recording: Recording, symbols: set[str]) -> dict[str, Tape]:
@@ -206,8 +227,9 @@ def shortcomings(result: Result, expected: list[str]) -> list[str]:
         if cost is None:
             why = result.refused.get(parent_id, "it was never admitted")
             found.append(f"{parent_id} was not worked: {why}")
-        elif cost.state not in (ParentStatus.FILLED, ParentStatus.EXPIRED, ParentStatus.CANCELED):
-            found.append(f"{parent_id} did not finish: {cost.state}, {cost.reason}")
+        elif cost.state != ParentStatus.FILLED and parent_id in result.must_fill:
+            done = f"{cost.filled:,} of {cost.quantity:,} done"
+            found.append(f"{parent_id} did not finish: {cost.state}, {done}; {cost.reason}")
     if result.differences:
         found.append(f"{len(result.differences)} fills differ from the broker's log")
     if not result.complete:

@@ -24,7 +24,7 @@ from service.demo.processes import DemoError, Roles
 from service.demo.result import RECORDING, REFERENCE, Result, result_of, shortcomings, write_json
 from service.demo.view import LiveView, print_result, progress_line
 from service.gateway.control_client import ControlError, kill, until_nothing_works
-from service.model.reference import Reference, load_reference
+from service.model.reference import load_reference
 from service.model.time import SECOND
 from service.settings import ROOT
 from service.transport.consumer import Reader
@@ -35,6 +35,8 @@ from service.transport.topics import DECISIONS, ORDERS, REF, RISK
 STOP_ORDER: Final = ("feed", "runner", "gateway", "broker-sim", "recorder")
 RUN_FILE: Final = "run.json"
 LINE_SECONDS: Final = 5.0
+# A broker some way off, so that a cancel under way and a fill can pass each other.
+BROKER: Final = ("--entry-latency-ms", "8", "--response-latency-ms", "4")
 # After the session's end the gateway cancels what is left and waits for the broker's word.
 GRACE_SECONDS: Final = 30.0
 KILL_SECONDS: Final = 8.0
@@ -165,7 +167,9 @@ class Demo:
         if broker is None:
             port = free_port()
             broker = f"127.0.0.1:{port}"
-            await roles.start("broker-sim", [*common, "--port", str(port), "--seed", str(options.seed)])
+            await roles.start(
+                "broker-sim", [*common, *BROKER, "--port", str(port), "--seed", str(options.seed)]
+            )
         else:
             session += ["--sender-comp-id", options.sender_comp_id] if options.sender_comp_id else []
             session += ["--target-comp-id", options.target_comp_id] if options.target_comp_id else []
@@ -339,8 +343,3 @@ async def run_demo(options: Options, console: Console) -> int:
     for trouble in troubles:
         console.print(f"failed     {trouble}", style="red", soft_wrap=True, markup=False)
     return 1 if troubles else 0
-
-
-def reference_of(run_dir: Path) -> Reference:
-    """A run's own copy of the reference file."""
-    return load_reference(run_dir / REFERENCE)

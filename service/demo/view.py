@@ -124,7 +124,9 @@ def print_result(result: Result, console: Console) -> None:
     if result.alarms:
         console.print(f"alarms     {', '.join(f'{name} x{n}' for name, n in sorted(result.alarms.items()))}")
     console.print(_latency_table(result))
-    console.print("seen       " + ", ".join(f"{m} {'yes' if result.seen[m] else 'no'}" for m in MOMENTS))
+    console.print(
+        "seen       " + ", ".join(f"{m} {f'yes ({n})' if (n := result.seen[m]) else 'no'}" for m in MOMENTS)
+    )
     for moment in MOMENTS:
         if moment in result.moments:
             console.print(f"           {result.moments[moment]}", overflow="ellipsis", no_wrap=True)
@@ -138,7 +140,7 @@ def _parents_table(result: Result) -> Table:
     for name in ("parent", "symbol", "side", "policy"):
         table.add_column(name, no_wrap=True)
     columns = (
-        "quantity", "fill rate", "average", "arrival", "shortfall", "vs VWAP", "vs TWAP",
+        "quantity", "fill rate", "average", "arrival", "IS bps", "VWAP bps", "TWAP bps",
         "children", "passive", "fees",
     )  # fmt: skip
     for name in columns:
@@ -166,7 +168,7 @@ def _parents_table(result: Result) -> Table:
 
 
 def _bps(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f} bps"
+    return "-" if value is None else f"{value:+.2f}"
 
 
 def _agreement(result: Result) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.model.codec import encode
-from service.model.market import BookSnapshot, Trade, TradingStatus
 from service.model.message import Message
 from service.model.records import Decision, InputBatch, NumberedInput
 from service.recorder.recording import Record, Recording
@@ -105,9 +104,7 @@ class _Market:
         """The event at that place; None if it is not in the recording."""
         head = self._heads.get(partition)
         if partition not in self._streams or (head is not None and head.offset > offset):
-            self._streams[partition] = self._recording.partition(
-                MD, partition, BookSnapshot, Trade, TradingStatus
-            )
+            self._streams[partition] = self._recording.partition(MD, partition)
             head = next(self._streams[partition], None)
         while head is not None and head.offset < offset:
             head = next(self._streams[partition], None)
