@@ -44,7 +44,6 @@ from service.model.orders import (
     SubmitChild,
     TimeInForce,
 )
-from service.model.parameters import Parameters
 from service.model.time import MILLISECOND, SECOND, Now, SessionClock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -292,7 +291,9 @@ class Driver:
         }
         self.report("5", OrdStatus.REPLACED, child_id, **{**fields, **changes})
 
-    def refuse_cancel(self, child_id: str = "P1.1", status: OrdStatus = OrdStatus.NEW, **changes: Any) -> None:
+    def refuse_cancel(
+        self, child_id: str = "P1.1", status: OrdStatus = OrdStatus.NEW, **changes: Any
+    ) -> None:
         """An OrderCancelReject of the pending cancel, or else of the pending replace."""
         order = self.order(child_id)
         fields: dict[str, Any] = {

@@ -1,0 +1,419 @@
+"""A stage for the gateway: real Kafka, the broker simulator and the gateway as processes of their own.
+
+The test is the feed (a steady market in AURA), the desk, and the runner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from service.gateway import control_client
+from service.gateway.control import StatusReply
+from service.model.codec import to_runner
+from service.model.events import ParentAdmitted, ParentClosed, ParentSnapshot
+from service.model.market import BookSnapshot, FeedHeartbeat, ReferenceSnapshot, TradingPhase, TradingStatus
+from service.model.orders import (
+    CancelChild,
+    NewParent,
+    OrdType,
+    ParentOrder,
+    Side,
+    Stamps,
+    SubmitChild,
+    TimeInForce,
+)
+from service.model.reference import load_reference
+from service.model.stream import RunnerHeartbeat, RunnerHello, StreamSynced
+from service.model.time import SECOND, SessionClock
+from service.settings import ROOT, stream_address
+from service.transport.consumer import Reader
+from service.transport.kafka_process import KafkaProcess
+from service.transport.producer import Producer
+from service.transport.stream import StreamClient
+from service.transport.topics import MD, ORDERS, PARENTS, REF, RISK, ensure_topics
+
+OPEN = 1_340_285_400 * SECOND
+PRICE = 1_000_000
+SYMBOL = "AURA"
+KEY = load_reference(ROOT / "deploy" / "reference.toml").by_symbol[SYMBOL].key
+
+
+async def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+    """Wait for a condition, and return what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A role as an operating-system process; its output goes to a file that a failure shows."""
+
+    def __init__(self, role: str, folder: Path, *arguments: str) -> None:
+        self.role = role
+        self.folder = folder
+        self.log = folder / f"{role}.{time.time_ns()}.log"
+        self._arguments = [sys.executable, "-m", "service.cli", "run", role, *arguments]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ready = self.folder / "ready" / self.role
+        ready.unlink(missing_ok=True)
+        with self.log.open("w") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._arguments, stdout=out, stderr=out, cwd=ROOT
+            )
+        process = self._process
+        await until(lambda: ready.exists() or process.returncode is not None, 60.0, f"{self.role} is ready")
+        assert process.returncode is None, self.log.read_text()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def gone(self) -> int:
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        process = self._process
+        if process is None:
+            return 0
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 20.0)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        return int(process.returncode or 0)
+
+
+class Runner:
+    """The runner's end of the stream: what it is told, and what the test has it say."""
+
+    def __init__(self, address: str, runner_id: str = "r1") -> None:
+        self.runner_id = runner_id
+        self.told: list[Any] = []
+        self.parents: dict[str, ParentSnapshot] = {}
+        self.alive = True
+        self._client = StreamClient(
+            address, to_runner, on_message=self._hear, on_up=self._hello, on_down=lambda: None
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._client.start()
+        self._task = asyncio.create_task(self._beat())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._client.stop()
+
+    def _hello(self) -> None:
+        self._client.send(RunnerHello(runner_id=self.runner_id, ts_utc=time.time_ns()))
+
+    async def _beat(self) -> None:
+        while True:
+            if self.alive:
+                self._client.send(RunnerHeartbeat(runner_id=self.runner_id, ts_utc=time.time_ns()))
+            await asyncio.sleep(0.1)
+
+    def _hear(self, message: Any) -> None:
+        self.told.append(message)
+        state = getattr(message, "state", None)
+        if isinstance(state, ParentSnapshot):
+            self.parents[state.parent.id] = state
+
+    def all(self, kind: type, child_id: str = "") -> list[Any]:
+        return [
+            m
+            for m in self.told
+            if isinstance(m, kind) and (not child_id or getattr(m, "child_id", "") == child_id)
+        ]
+
+    async def hears(self, kind: type, child_id: str = "", seconds: float = 20.0) -> Any:
+        """Wait to be told something of this kind, and return the newest."""
+        found = await until(
+            lambda: self.all(kind, child_id), seconds, f"{kind.__name__} {child_id}: {self.told[-5:]}"
+        )
+        return found[-1]
+
+    async def synced(self) -> None:
+        await self.hears(StreamSynced)
+
+    def submit(self, child_id: str, quantity: int, price: int, **changes: Any) -> None:
+        parent_id = child_id.rpartition(".")[0]
+        parent = self.parents[parent_id]
+        fields: dict[str, Any] = {
+            "child_id": child_id,
+            "parent_id": parent_id,
+            "parent_version": parent.version,
+            "symbol": SYMBOL,
+            "side": parent.parent.side,
+            "ord_type": OrdType.LIMIT,
+            "quantity": quantity,
+            "price": price,
+            "time_in_force": TimeInForce.DAY,
+            "policy": parent.parent.policy,
+            "stamps": Stamps(decided=time.time_ns()),
+        }
+        self._client.send(SubmitChild(**{**fields, **changes}))
+
+    def cancel(self, child_id: str) -> None:
+        self._client.send(CancelChild(child_id=child_id, parent_id=child_id.rpartition(".")[0]))
+
+
+class Market:
+    """The feed: an unmoving book of AURA, its reference facts, clock and heartbeats, 20 times a second."""
+
+    def __init__(self, producer: Producer, partitions: int) -> None:
+        self._producer = producer
+        self._partitions = partitions
+        self._began = time.time_ns()
+        self._seq = 0
+        self.beating = True
+        self.size = 500
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def market(self) -> int:
+        return OPEN + time.time_ns() - self._began
+
+    async def _run(self) -> None:
+        clock = SessionClock(
+            market_start=OPEN, utc_start=self._began, speed=1.0, market_end=OPEN + 3600 * SECOND, ts_utc=0
+        )
+        self._status()
+        while True:
+            if self.beating:
+                self._producer.send(REF, b"clock", clock)
+                self._step()
+            await asyncio.sleep(0.05)
+
+    def _status(self) -> None:
+        self._seq += 1
+        status = TradingStatus(
+            symbol=SYMBOL,
+            venue="XSIM",
+            ts_event=self.market,
+            ts_utc=time.time_ns(),
+            seq=self._seq,
+            phase=TradingPhase.CONTINUOUS,
+        )
+        self._producer.send(MD, KEY, status)
+
+    def _step(self) -> None:
+        market, utc = self.market, time.time_ns()
+        self._seq += 1
+        bids = tuple((PRICE - 100 * level, self.size) for level in range(1, 6))
+        asks = tuple((PRICE + 100 * level, self.size) for level in range(1, 6))
+        book = BookSnapshot(
+            symbol=SYMBOL, venue="XSIM", ts_event=market, ts_utc=utc, seq=self._seq, bids=bids, asks=asks
+        )
+        self._producer.send(MD, KEY, book)
+        facts = ReferenceSnapshot(
+            symbol=SYMBOL,
+            venue="XSIM",
+            ts_event=market,
+            ts_utc=utc,
+            bid=PRICE - 100,
+            ask=PRICE + 100,
+            bid_quantity=self.size,
+            ask_quantity=self.size,
+            last=PRICE,
+            reference=PRICE,
+            open=PRICE,
+            volume=10_000,
+            spread_bps=2.0,
+            volatility_bps=2.0,
+            phase=TradingPhase.CONTINUOUS,
+        )
+        self._producer.send(REF, SYMBOL.encode(), facts)
+        beat = FeedHeartbeat(feed="test", watermark=market, ts_utc=utc, published=self._seq)
+        self._producer.send(REF, b"heartbeat", beat)
+        for partition in range(self._partitions):
+            self._producer.send(MD, None, beat, partition=partition)
+
+
+class Stage:
+    """Everything together. ``gateway`` may be killed and started again on the same run folder."""
+
+    def __init__(self, kafka: KafkaProcess, prefix: str, folder: Path) -> None:
+        self.kafka = kafka
+        self.prefix = prefix
+        self.folder = folder
+        self.port = free_port()
+        self.broker_options: tuple[str, ...] = ("--entry-latency-ms", "1", "--response-latency-ms", "1")
+        self.gateway_options: tuple[str, ...] = ()
+        self._common = ("--kafka", kafka.bootstrap, "--topic-prefix", prefix, "--run-dir", str(folder))
+        self.producer = Producer(kafka.bootstrap, client="stage", prefix=prefix)
+        self.runner = Runner(stream_address(folder))
+
+    async def start(self) -> None:
+        await ensure_topics(self.kafka.bootstrap, self.prefix, 2)
+        await self.producer.start()
+        for topic in (MD, REF, PARENTS):
+            await self.producer.partitions(topic)
+        self.market = Market(self.producer, 2)
+        self.broker = Process(
+            "broker-sim", self.folder, *self._common, "--port", str(self.port), *self.broker_options
+        )
+        await asyncio.gather(self.broker.start(), self.start_gateway())
+        await self.runner.start()
+        await self.runner.synced()
+        await self.logged_on()
+
+    async def start_gateway(self) -> None:
+        self.gateway = Process(
+            "gateway",
+            self.folder,
+            *self._common,
+            "--broker",
+            f"127.0.0.1:{self.port}",
+            *self.gateway_options,
+        )
+        await self.gateway.start()
+
+    async def restart_gateway(self) -> None:
+        self.runner.told.clear()
+        await self.start_gateway()
+        await self.runner.synced()
+        await self.logged_on()
+
+    async def logged_on(self) -> StatusReply:
+        deadline = time.monotonic() + 30
+        while not (status := await self.status()).logged_on:
+            assert time.monotonic() < deadline, "the FIX session did not come up"
+            await asyncio.sleep(0.05)
+        return status
+
+    async def status(self) -> StatusReply:
+        return await control_client.status(self.folder)
+
+    async def settled(self, seconds: float = 20.0) -> StatusReply:
+        """Wait until no order is unknown."""
+        deadline = time.monotonic() + seconds
+        while (status := await self.status()).unknown:
+            assert time.monotonic() < deadline, f"still unknown: {status}"
+            await asyncio.sleep(0.05)
+        return status
+
+    async def admit(self, parent_id: str = "P1", side: Side = Side.BUY, **changes: Any) -> ParentSnapshot:
+        fields: dict[str, Any] = {
+            "id": parent_id,
+            "symbol": SYMBOL,
+            "side": side,
+            "quantity": 1000,
+            "policy": "twap",
+            "account": "NW-1",
+            "trader": "alice",
+            "ts_utc": time.time_ns(),
+        }
+        order = ParentOrder(**{**fields, **changes})
+        self.producer.send(
+            PARENTS,
+            KEY,
+            NewParent(command_id=f"new-{parent_id}", parent=order, by="alice", ts_utc=time.time_ns()),
+        )
+        admitted: list[Any] = await until(
+            lambda: [m for m in self.runner.all(ParentAdmitted) if m.state.parent.id == parent_id],
+            what=f"{parent_id} admitted",
+        )
+        return admitted[-1].state  # type: ignore[no-any-return]
+
+    async def closed(self, parent_id: str = "P1") -> ParentClosed:
+        found: list[ParentClosed] = await until(
+            lambda: [m for m in self.runner.all(ParentClosed) if m.state.parent.id == parent_id],
+            what=f"{parent_id} closed",
+        )
+        return found[-1]
+
+    async def recorded(self, enough: Callable[[list[Any]], Any], seconds: float = 20.0) -> list[Any]:
+        """Everything on orders.v1 and risk.v1, once it is enough."""
+        reader = Reader(
+            self.kafka.bootstrap, (ORDERS, RISK), client="test", prefix=self.prefix, start="earliest"
+        )
+        await reader.start()
+        found: list[Any] = []
+        deadline = time.monotonic() + seconds
+        try:
+            while not enough(found):
+                assert time.monotonic() < deadline, f"the record is not complete: {found[-5:]}"
+                for batch in await reader.batch():
+                    found += batch.messages
+        finally:
+            await reader.stop()
+        return found
+
+    def broker_fills(self) -> list[dict[str, Any]]:
+        """The broker's own log of fills."""
+        import json
+
+        path = self.folder / "broker" / "fills.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    async def stop(self) -> None:
+        await self.runner.stop()
+        for process in (getattr(self, "gateway", None), getattr(self, "broker", None)):
+            if process is not None:
+                await process.stop()
+        if hasattr(self, "market"):
+            await self.market.stop()
+        await self.producer.stop()
+
+
+@asynccontextmanager
+async def stage(
+    kafka: KafkaProcess,
+    prefix: str,
+    folder: Path,
+    *,
+    broker: tuple[str, ...] = (),
+    gateway: tuple[str, ...] = (),
+) -> AsyncIterator[Stage]:
+    """A started stage; the logs of its processes are shown if the test fails."""
+    built = Stage(kafka, prefix, folder)
+    built.broker_options += broker
+    built.gateway_options += gateway
+    try:
+        await built.start()
+        yield built
+    except BaseException:
+        for log in sorted(folder.glob("*.log")):
+            print(f"--- {log.name}\n{log.read_text()[-8000:]}")
+        raise
+    finally:
+        await built.stop()
+        assert os.getpid()

@@ -1,0 +1,138 @@
+"""The gateway as it runs: a process between a real Kafka, a real stream and a broker of its own kind."""
+
+import asyncio
+from pathlib import Path
+
+from service.gateway import control_client
+from service.model.events import (
+    ChildAccepted,
+    ChildCanceled,
+    ChildDenied,
+    ChildFilled,
+    ChildSubmitted,
+    KillEngaged,
+)
+from service.model.orders import ParentStatus, Side
+from service.transport.kafka_process import KafkaProcess
+from tests.integration.gateway.stage import PRICE, stage, until
+
+
+async def test_an_order_goes_through_and_the_records_agree(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path) as on:
+        await on.admit(quantity=300)
+        on.runner.submit("P1.1", 200, PRICE + 100)
+        submitted = await on.runner.hears(ChildSubmitted, "P1.1")
+        stamps = submitted.stamps
+        assert 0 < stamps.decided <= stamps.received <= stamps.gated <= stamps.journalled <= stamps.sent
+        await on.runner.hears(ChildFilled, "P1.1")
+        on.runner.submit("P1.2", 100, PRICE - 500)
+        await on.runner.hears(ChildAccepted, "P1.2")
+        on.runner.submit("P1.3", 1500, PRICE)
+        denied = await on.runner.hears(ChildDenied, "P1.3")
+        assert (denied.control, denied.code) == ("C4", "MAX_ORDER_QUANTITY")
+        on.runner.cancel("P1.2")
+        await on.runner.hears(ChildCanceled, "P1.2")
+        on.runner.submit("P1.4", 100, PRICE + 100)
+        closed = await on.closed()
+        assert closed.state.status is ParentStatus.FILLED
+        assert closed.state.filled_quantity == 300
+        record = await on.recorded(lambda found: any(type(m).__name__ == "ParentClosed" for m in found))
+        ours = {m.exec_id for m in record if hasattr(m, "exec_id")}
+        assert ours == {fill["exec_id"] for fill in on.broker_fills()}
+
+
+async def test_a_kill_empties_the_market_and_blocks_new_orders_until_released(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path) as on:
+        await on.admit(quantity=1000)
+        for number in range(1, 6):
+            on.runner.submit(f"P1.{number}", 100, PRICE - 100 * number)
+        await on.runner.hears(ChildAccepted, "P1.5")
+        reply = await control_client.kill(tmp_path, "all", "drill")
+        assert reply.durable
+        assert not await control_client.until_nothing_works(tmp_path)
+        await on.runner.hears(KillEngaged)
+        assert len(on.runner.all(ChildCanceled)) == 5
+        on.runner.submit("P1.6", 100, PRICE - 100)
+        denied = await on.runner.hears(ChildDenied, "P1.6")
+        assert denied.code == "KILLED"
+        released = await control_client.release(tmp_path, "all", "drill over")
+        assert released.released
+        assert not (await on.status()).kills
+
+
+async def test_a_lost_runner_has_its_orders_cancelled(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path, gateway=("--runner-timeout", "0.6")) as on:
+        await on.admit()
+        on.runner.submit("P1.1", 100, PRICE - 100)
+        await on.runner.hears(ChildAccepted, "P1.1")
+        on.runner.alive = False
+        await on.runner.hears(ChildCanceled, "P1.1")
+
+
+async def test_a_silent_feed_stops_new_orders_and_no_cancel(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path) as on:
+        await on.admit()
+        on.runner.submit("P1.1", 100, PRICE - 100)
+        await on.runner.hears(ChildAccepted, "P1.1")
+        on.market.beating = False
+        status = await on.status()
+        while status.heartbeat_age < 1_600_000_000:
+            await asyncio.sleep(0.05)
+            status = await on.status()
+        on.runner.submit("P1.2", 100, PRICE - 100)
+        denied = await on.runner.hears(ChildDenied, "P1.2")
+        assert (denied.control, denied.code) == ("C16", "STALE_FEED")
+        on.runner.cancel("P1.1")
+        await on.runner.hears(ChildCanceled, "P1.1")
+
+
+async def test_killed_with_orders_at_the_broker_it_comes_back_knowing_them(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path, gateway=("--on-runner-loss", "leave")) as on:
+        await on.admit(quantity=1000, side=Side.SELL)
+        for number in range(1, 6):
+            on.runner.submit(f"P1.{number}", 100, PRICE + 100 * number)
+        await on.runner.hears(ChildAccepted, "P1.5")
+        on.runner.submit("P1.6", 100, PRICE - 100)  # takes the bid, while the gateway dies
+        on.gateway.kill()
+        await on.gateway.gone()
+        await on.restart_gateway()
+        await on.settled()
+        state = on.runner.parents["P1"]
+        assert state.status is ParentStatus.WORKING
+        orders = (await control_client.orders(tmp_path)).orders
+        assert {o.child_id for o in orders} >= {f"P1.{n}" for n in range(1, 6)}
+        parents = (await control_client.parents(tmp_path)).parents
+        assert parents[0].filled_quantity == sum(f["quantity"] for f in on.broker_fills())
+        await control_client.kill(tmp_path, "parent=P1", "end of test")
+        assert not await control_client.until_nothing_works(tmp_path)
+        on.gateway.kill()
+        await on.gateway.gone()
+        await on.restart_gateway()
+        assert [kill.scope for kill in (await on.status()).kills] == ["parent=P1"]
+
+
+async def test_a_second_gateway_on_the_same_journal_is_refused(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path) as on:
+        first = on.gateway
+        try:
+            await on.start_gateway()
+        except AssertionError as error:
+            assert "another gateway runs on it" in str(error)
+        else:
+            raise AssertionError("the second one came up")
+        finally:
+            on.gateway = first
+        await until(lambda: on.runner.parents is not None)
+        assert (await on.status()).logged_on
