@@ -145,6 +145,7 @@ class Lobster(Source):
         seq = 1
         yield self._status(self.session_start, seq, TradingPhase.CONTINUOUS, "session opens")
         plain = scale == 1
+        halted = False
         last_at = self.session_start
         previous: _Book | None = None
         messages = archive.rows(self._path, self._message_name)
@@ -195,6 +196,11 @@ class Lobster(Source):
                     auction=kind == _CROSS,
                 )
             elif kind == _HALT:
+                if message.price == -1 and halted:
+                    self.repaired(
+                        "double_halt", self._where(self._message_name, number), "halted, and halted again"
+                    )
+                halted = message.price != 1
                 seq += 1
                 yield self._status(at, seq, *_HALT_PHASES[message.price])
             bids, asks = book
@@ -249,8 +255,10 @@ class Lobster(Source):
         if not _NEW <= type_ <= _HALT:
             wrong = f"type {type_} is none of 1 to 7"
         elif type_ == _HALT:
-            if price not in _HALT_PHASES:
-                wrong = f"halt indicator {price} is none of -1, 0, 1"
+            if price not in _HALT_PHASES or size != 0 or direction != -1:
+                wrong = (
+                    f"halt indicator {price}, size {size}, direction {direction}: not one of -1, 0, 1; 0; -1"
+                )
         elif size <= 0:
             wrong = f"size {size} is not positive"
         elif price <= 0:
@@ -329,17 +337,24 @@ def _out_of_step(message: _Message, before: _Book, after: _Book) -> str:
     kind = message.type
     if kind >= _HIDDEN_EXECUTION:
         return "" if before == after else "the book changed, but nothing displayed was added or taken"
-    price = message.price
     if message.direction == 1:
         mine, now, other = before.bids, after.bids, before.asks == after.asks
-        seen = price >= mine[-1][0] and price >= now[-1][0]
     else:
         mine, now, other = before.asks, after.asks, before.bids == after.bids
-        seen = price <= mine[-1][0] and price <= now[-1][0]
     if not other:
         return "the other side of the book changed"
-    if not seen:
-        return ""
-    had, has = dict(mine).get(price, 0), dict(now).get(price, 0)
-    due = had + message.size if kind == _NEW else had - message.size
-    return "" if has == due else f"{has} at {price} where the message leaves {due}"
+    price = message.price
+    had = has = 0
+    left = set(mine)
+    came = left.symmetric_difference(now)
+    for level in came:
+        if level[0] != price:
+            # A level that appears pushes the last one out of sight, one that goes lets the next be seen.
+            if level != mine[-1] and level != now[-1]:
+                return f"level {level[0]} changed, where the message is at {price}"
+        elif level in left:
+            had = level[1]
+        else:
+            has = level[1]
+    due = message.size if kind == _NEW else -message.size
+    return "" if has - had == due else f"{has} at {price} after {had}, where the message is of {due}"
