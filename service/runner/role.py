@@ -73,6 +73,7 @@ class Runner:
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
         self._joined = asyncio.Event()
+        self._stopping = False
         self._taken = 0
         self._much_taken = asyncio.Event()
         self.start = Start(
@@ -127,6 +128,7 @@ class Runner:
         try:
             await asyncio.wait(halts, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stopping = True
             for task in (*tasks, *halts):
                 task.cancel()
             await asyncio.gather(*tasks, *halts, return_exceptions=True)
@@ -221,7 +223,8 @@ class Runner:
         self.shell.inline(GatewayLink(up=True))
 
     def _down(self) -> None:
-        log.warning("the gateway is gone; nothing is decided until it is back")
+        if not self._stopping:
+            log.warning("the gateway is gone; nothing is decided until it is back")
         self.shell.inline(GatewayLink(up=False))
 
     def _answer(self, answer: Any) -> None:
