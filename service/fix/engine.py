@@ -22,7 +22,7 @@ import quickfix
 from service.fix.config import PASSWORD, USERNAME, FixConfig, lenient_dictionary, settings_text
 from service.fix.messages import FixConfigError, FixSendError
 
-Kind = Literal["message", "logon", "logout", "refused", "fault"]
+Kind = Literal["message", "logon", "logout", "answer", "gap", "refused", "fault"]
 
 
 class Happened(NamedTuple):
@@ -30,8 +30,10 @@ class Happened(NamedTuple):
 
     Attributes:
         kind: ``message`` (inbound application message or session reject), ``logon``, ``logout``,
-            ``refused`` (the engine itself rejected an inbound message) or ``fault`` (a callback failed).
-        text: The raw message, or the reason.
+            ``answer`` (to a test request), ``gap`` (the engine filled a gap where the counterparty asked for
+            messages again), ``refused`` (the engine itself rejected an inbound message) or ``fault`` (a
+            callback failed).
+        text: The raw message; the reason; the TestReqID; or first and next MsgSeqNum of the gap.
     """
 
     kind: Kind
@@ -174,6 +176,12 @@ class Engine:
             raise FixSendError(f"session {self}: the engine did not take the message")
         return application.sent
 
+    def test(self, test_id: str) -> None:
+        """Send a TestRequest; the counterparty has to answer with this id."""
+        if self._session is not None:
+            raw = f"8=FIX.4.4\x019=0\x0135=1\x01112={test_id}\x0110=000\x01"
+            self._session.send(quickfix.Message(raw, False))
+
     def request_logout(self, reason: str) -> None:
         """Ask for an orderly end; the engine's thread sends Logout within a second."""
         if self._session is not None:
@@ -245,6 +253,8 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 self._because("we logged out", message)
             elif kind == "3":
                 self._tell("refused", message.toString())
+            elif kind == "4":
+                self._tell("gap", f"{_header(message, 34)} {_field(message, 36)}")
         except BaseException as error:
             self._fault("toAdmin", error)
 
@@ -255,6 +265,8 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 self._tell("message", message.toString())
             elif kind == "5":
                 self._because("counterparty logged out", message)
+            elif kind == "0" and (test_id := _field(message, 112)):
+                self._tell("answer", test_id)
         except BaseException as error:
             self._fault("fromAdmin", error)
 

@@ -32,6 +32,8 @@ __all__ = ["FixConfig", "FixConfigError", "FixSendError", "FixSession", "Tls"]
 _log: Final = logging.getLogger(__name__)
 _BATCH: Final = 500
 """Reports handled before the loop gets a turn for other work."""
+_TEST_AGAIN: Final = 5.0
+"""Seconds after which an unanswered test request is repeated."""
 _FIRST_PATIENCE: Final = 3.0
 _LAST_PATIENCE: Final = 30.0
 """Seconds that an engine has to log on again before it is replaced; doubled each time."""
@@ -43,6 +45,10 @@ _LOGOUT_WAIT: Final = 4.0
 
 class FixSession:
     """An initiator session.
+
+    It counts as logged on once the counterparty has answered a test request after the Logon, as FIX 4.4
+    recommends: by then both sides have asked for what they missed and got it. So when ``on_session`` tells
+    ``True``, every missed report has been delivered, and no order falls into a gap.
 
     Every callback runs on the loop that ``start`` was called on, in the order in which things happened. If
     one raises, or the engine fails inside, the session *stops trading*: ``fault`` says why, ``on_session``
@@ -79,6 +85,9 @@ class FixSession:
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = (False, "")
+        self._synced = False
+        self._tests = 0
+        self._retest: asyncio.TimerHandle | None = None
         self._down = asyncio.Event()
         self._reviver: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -123,6 +132,7 @@ class FixSession:
             self._engine.close()
         while self._queue:
             self._drain()
+        self._unsynced()
         if self._told[0]:
             self._tell(False, "stopped")
 
@@ -153,7 +163,7 @@ class FixSession:
     @property
     def logged_on(self) -> bool:
         """Whether the session is up; ``send`` may still refuse orders (``fault``)."""
-        return not self._stopping.is_set() and self._engine.logged_on
+        return self._synced and not self._stopping.is_set() and self._engine.logged_on
 
     @property
     def fault(self) -> str:
@@ -184,6 +194,8 @@ class FixSession:
         order = type(request) is NewOrderSingle or type(request) is OrderCancelReplaceRequest
         if self._stopping.is_set():
             raise FixSendError(f"session {self.name} is stopping")
+        if not self._synced:
+            raise FixSendError(f"session {self.name} is not logged on")
         if order:
             if self._fault:
                 raise FixSendError(f"session {self.name} takes no orders: {self._fault}")
@@ -239,8 +251,16 @@ class FixSession:
                 )
             case "logon":
                 self._down.clear()
-                self._tell(True, self._fault)
+                self._test()
+            case "answer":
+                if not self._synced and what.text == self._test_id:
+                    self._unsynced()
+                    self._synced = True
+                    self._tell(True, self._fault)
+            case "gap":
+                self._gap(*map(int, what.text.split()))
             case "logout":
+                self._unsynced()
                 self._unanswered.clear()
                 self._down.set()
                 if not self._stopping.is_set() and (self._reviver is None or self._reviver.done()):
@@ -248,6 +268,40 @@ class FixSession:
                 self._tell(False, what.text)
             case "fault":
                 self._stop_trading(what.text)
+
+    @property
+    def _test_id(self) -> str:
+        return f"SYNC-{self._tests}"
+
+    def _test(self) -> None:
+        """Ask for a sign that the counterparty is level with us; again until it comes."""
+        self._unsynced()
+        self._tests += 1
+        self._engine.test(self._test_id)
+        self._retest = asyncio.get_running_loop().call_later(_TEST_AGAIN, self._test)
+
+    def _unsynced(self) -> None:
+        self._synced = False
+        if self._retest is not None:
+            self._retest.cancel()
+            self._retest = None
+
+    def _gap(self, first: int, following: int) -> None:
+        """The counterparty asked for messages again; application messages among them were not sent again."""
+        if not self._synced:
+            # The test request itself may lie in the gap.
+            self._test()
+        for seq in range(max(first, following - _REMEMBERED), following):
+            cl_ord_id = self._sent.get(seq, "")
+            if cl_ord_id in self._unanswered:
+                self._on_report(
+                    Malformed(
+                        raw="",
+                        reason=f"the counterparty asked for {cl_ord_id} again and it is never sent again:"
+                        " whether it was processed is unknown",
+                        cl_ord_id=cl_ord_id,
+                    )
+                )
 
     def _tell(self, up: bool, why: str) -> None:
         """Attempts that fail alike are told once."""

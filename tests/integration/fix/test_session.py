@@ -48,7 +48,7 @@ async def test_order_when_acknowledged_and_filled_then_reports_arrive(tmp_path: 
         1_872_450,
     )
     assert (fill.cum_quantity, fill.leaves_quantity, fill.liquidity) == (60, 40, Liquidity.ADDED)
-    assert (fill.venue, fill.last_capacity, fill.seq) == ("XSIM", "1", 3)
+    assert (fill.venue, fill.last_capacity, fill.seq) == ("XSIM", "1", 4)
 
 
 async def test_every_request_when_read_strictly_then_conforms_to_the_dictionary(
