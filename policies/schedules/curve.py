@@ -33,20 +33,23 @@ class VolumeCurve:
 
     def share(self, start: int, end: int) -> float:
         """Share of a session's volume expected between two market times (a whole session is 1.0)."""
-        return self._until(end) - self._until(start)
+        first, before = self._until(start)
+        last, until = self._until(end)
+        return (last - first) + (until - before)
 
-    def _until(self, moment: int) -> float:
+    def _until(self, moment: int) -> tuple[int, float]:
+        """Whole sessions since the epoch, and the share of the present one."""
         local = moment + _offset(self.zone, moment // HOUR)
         day, time_of_day = divmod(local, DAY)
         if time_of_day <= self.opens:
-            return float(day)
+            return day, 0.0
         if time_of_day >= self.closes:
-            return float(day + 1)
+            return day, 1.0
         bins = len(self.cumulative) - 1
         position = (time_of_day - self.opens) * bins / (self.closes - self.opens)
         index = min(int(position), bins - 1)
         low, high = self.cumulative[index], self.cumulative[index + 1]
-        return day + low + (high - low) * (position - index)
+        return day, low + (high - low) * (position - index)
 
 
 def curve(shares: tuple[float, ...], *, opens: int, closes: int, zone: str) -> VolumeCurve:
