@@ -4,7 +4,7 @@ import itertools
 import queue
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class Client:
         price: str = "",
         symbol: str = "AURA",
         time_in_force: str = "0",
+        more: Sequence[tuple[int, str]] = (),
     ) -> None:
         """A NewOrderSingle; a market order without a price."""
         fields = [
@@ -93,7 +94,7 @@ class Client:
         ]
         if price:
             fields.append((44, price))
-        self.send("D", fields)
+        self.send("D", [*fields, *more])
 
     def cancel(self, cl_ord_id: str, orig: str, side: str, symbol: str = "AURA") -> None:
         """An OrderCancelRequest."""

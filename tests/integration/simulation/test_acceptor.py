@@ -261,3 +261,11 @@ def test_start_when_the_port_is_taken_then_says_so(tmp_path: Path) -> None:
                 other.start()
         finally:
             other.stop()
+
+
+def test_order_when_it_has_a_tag_of_the_clients_own_then_is_taken(tmp_path: Path) -> None:
+    with running(tmp_path) as broker:
+        client = SimplefixClient(broker.port, broker.client)
+        client.order("a", "1", 5, "99.00", more=[(9001, "mine")])
+        assert client.expect(t150="0")["11"] == "a"
+        client.close()
