@@ -220,10 +220,14 @@ class Market:
     def _move_up(self, side: Side) -> None:
         """What left our levels without a print, left ahead of us or behind us: the queue model says."""
         levels = self._levels(side)
+        by_price = dict(levels)
+        worst = levels[-1][0] if levels else None
         for order in self._own[side]:
-            shown = displayed(levels, order.price, side)
-            if shown < 0:
+            shown = by_price.get(order.price, 0)
+            if not shown and worst is not None and (order.price - worst) * side.sign < 0:
                 order.seen = QUEUE_UNKNOWN
+                continue
+            if shown == order.seen and not order.traded:
                 continue
             if order.ahead == QUEUE_UNKNOWN:
                 order.ahead = shown
