@@ -33,6 +33,9 @@ class Next(enum.Enum):
     REST = enum.auto()
 
 
+_RACES = frozenset({"PARENT_VERSION", "REQUEST_PENDING", "CHILD_NOT_WORKING", "UNKNOWN_CHILD"})
+"""Denials that say no more than that news crossed on the way: nothing is wrong with the order itself."""
+
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 _ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED})
 
@@ -89,6 +92,8 @@ def apply_denial(parent: Parent, denial: ChildDenied, far: int) -> Next:
     else:
         price = child.pending_price or price
         child.request_over()
+    if denial.code in _RACES:
+        return Next.REST
     cap = size_cap(denial, price or far + far // 4)
     if cap and (not parent.clip_cap or cap < parent.clip_cap):
         parent.clip_cap = cap

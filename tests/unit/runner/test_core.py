@@ -436,3 +436,14 @@ def test_two_parents_on_two_instruments_are_worked_side_by_side() -> None:
         ("P1.1", "AURA", Side.BUY),
         ("P2.1", "BOLT", Side.SELL),
     ]
+
+
+def test_news_that_crossed_on_the_way_costs_a_moment_and_no_more() -> None:
+    desk = Desk()
+    child = working(desk)
+    desk.wait(30)
+    assert desk.book(10_000, 10_100).commands
+    for _ in range(5):
+        desk.deny(child, "REQUEST_PENDING", "child=P1.1", command="replace")
+        assert desk.parent().hold_utc - desk.now.utc == 100_000_000
+    assert desk.parent().denials == 0
