@@ -149,3 +149,18 @@ def write(
         manifest.format(name=name, sha256=digest, budget_us=budget_us, extra=extra)
     )
     return folder
+
+
+def constant_column(columns: int, output: str, value: float) -> bytes:
+    """A model of any width whose one output is ``value`` for every row."""
+    nothing = numpy_helper.from_array(np.zeros((columns, 1), np.float32), "nothing")
+    bias = numpy_helper.from_array(np.array([value], np.float32), "bias")
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["rows", "nothing", "bias"], [output])],
+        "constant",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", columns])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", 1])],
+        [nothing, bias],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
