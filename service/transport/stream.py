@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from service.model.codec import DecodeError, encode
 from service.model.message import Message
@@ -64,8 +64,8 @@ class Connection(asyncio.Protocol):
         self.name = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self.name = self.name or str(transport.get_extra_info("peername") or "local")
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -216,8 +216,8 @@ class StreamServer:
     @property
     def port(self) -> int:
         """Port of a TCP server (useful when 0 was asked)."""
-        assert isinstance(self._server, asyncio.Server)
-        return int(self._server.sockets[0].getsockname()[1])
+        server = cast(asyncio.Server, self._server)
+        return int(server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Close the door and every connection."""
