@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -51,14 +52,19 @@ def user_errors() -> Iterator[None]:
 
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run on uvloop, user errors as one line."""
+    """Run on uvloop."""
     import uvloop
 
-    with user_errors():
-        return uvloop.run(work)
+    return uvloop.run(work)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Main(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        with user_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="slipstream")
 def main() -> None:
     """Slipstream: policies slice parent orders, a hard-coded gate judges every child, FIX carries it."""
@@ -91,8 +97,7 @@ def _role_command(role: str) -> click.Command:
     from service.demo.options import options_of, settings_from
 
     module_name, class_name, help_ = ROLES[role]
-    with user_errors():
-        module = importlib.import_module(module_name)
+    module = importlib.import_module(module_name)
     model = getattr(module, class_name)
 
     def callback(**given: Any) -> None:
@@ -219,16 +224,15 @@ def replay(run_dir: Path, check: bool, hashes: bool) -> None:
     from service.recorder.replay import report as check_report
 
     agrees = True
-    with user_errors():
-        recording = Recording(run_dir / "recording", hashes=hashes)
-        if not recording.manifest.complete:
-            click.echo("note: the recording is not complete")
-        for instance in check_run(run_dir, recording):
-            agrees &= instance.agrees
-            if check:
-                click.echo("\n".join(check_report(instance)))
-            else:
-                click.echo(f"{instance.instance}: {instance.inputs} inputs, {instance.decisions} decisions")
+    recording = Recording(run_dir / "recording", hashes=hashes)
+    if not recording.manifest.complete:
+        click.echo("note: the recording is not complete")
+    for instance in check_run(run_dir, recording):
+        agrees &= instance.agrees
+        if check:
+            click.echo("\n".join(check_report(instance)))
+        else:
+            click.echo(f"{instance.instance}: {instance.inputs} inputs, {instance.decisions} decisions")
     if check and not agrees:
         raise SystemExit(1)
 
@@ -243,11 +247,10 @@ def report(run_dir: Path, path: Path | None) -> None:
     from service.demo.result import reference_of, result_of, write_json
     from service.demo.view import print_result
 
-    with user_errors():
-        result = result_of(run_dir)
-        print_result(result, Console(width=None if sys.stdout.isatty() else 150))
-        if path is not None:
-            write_json(result, reference_of(run_dir), path)
+    result = result_of(run_dir)
+    print_result(result, Console(width=None if sys.stdout.isatty() else 150))
+    if path is not None:
+        write_json(result, reference_of(run_dir), path)
 
 
 @main.command()
@@ -283,6 +286,9 @@ def _send(command_of: Any, kafka: str, prefix: str, reference: Path | None, wait
     from service.model.reference import load_reference
     from service.settings import ROOT
 
+    # What is wrong with the cluster is said once, by us.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
     async def work() -> str:
         loaded = load_reference(reference or ROOT / "deploy" / "reference.toml")
         async with Desk(Cluster(kafka, prefix), loaded) as desk:
@@ -299,6 +305,10 @@ _WAIT = click.option(
     "--wait", type=click.FloatRange(min=0), default=15.0, show_default=True,
     help="Seconds to wait for the gateway's answer; 0: do not wait.",
 )  # fmt: skip
+
+
+def _of_cluster(command: Callable[..., None]) -> Callable[..., None]:
+    return _WAIT(_KAFKA(_PREFIX(_REFERENCE(command))))
 
 
 class _Parameters(click.Command):
@@ -320,19 +330,18 @@ class _Parameters(click.Command):
 @click.option("--account", default="NW-1", show_default=True)
 @click.option("--trader", default="alice", show_default=True)
 @click.option("--objective", type=click.Choice(["arrival", "vwap", "twap", "participation"]), default=None)
-@_WAIT
-@_KAFKA
-@_PREFIX
-@_REFERENCE
+@_of_cluster
 def parent_new(
     parent_id: str | None, wait: float, kafka: str, topic_prefix: str, reference: Path | None, **given: Any
 ) -> None:
     """Hand in a parent order."""
-    from service.demo.desk import new_id
+    from service.demo.desk import check_policy, new_id
     from service.demo.parameters import split
     from service.demo.plan import PlannedParent
 
     own, values = split(given)
+
+    check_policy(own["policy"])
 
     async def command_of(_desk: Any, loaded: Any) -> Any:
         planned = PlannedParent(id=parent_id or new_id("P"), parameters=values, **own)
@@ -361,10 +370,7 @@ def _parent_change(action: str, help_: str) -> None:
     @click.argument("parent_id")
     @_REASON
     @_BY
-    @_WAIT
-    @_KAFKA
-    @_PREFIX
-    @_REFERENCE
+    @_of_cluster
     def change(
         parent_id: str,
         reason: str,
@@ -388,10 +394,7 @@ _parent_change("cancel", "End a parent: cancel its children, then close it.")
 )
 @_REASON
 @_BY
-@_WAIT
-@_KAFKA
-@_PREFIX
-@_REFERENCE
+@_of_cluster
 def parent_resume(
     parent_id: str,
     catch_up: str | None,
@@ -414,10 +417,7 @@ def parent_resume(
 @click.option("--quantity", type=click.IntRange(min=1), default=None, help="New total, lots.")
 @_REASON
 @_BY
-@_WAIT
-@_KAFKA
-@_PREFIX
-@_REFERENCE
+@_of_cluster
 def parent_amend(
     parent_id: str,
     quantity: int | None,
@@ -506,10 +506,9 @@ def health(role: str, run_dir: Path) -> None:
 
     if not (run_dir / "ready" / role).exists():
         raise click.ClickException(f"{role} is not ready: no {run_dir / 'ready' / role}")
-    with user_errors():
-        address = _address_file(run_dir, role).read_text().strip()
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2.0) as answer:
-            answer.read()
+    address = _address_file(run_dir, role).read_text().strip()
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=2.0) as answer:
+        answer.read()
     click.echo(f"{role} is ready, metrics at http://{address}/metrics")
 
 

@@ -27,6 +27,7 @@ from service.model.orders import (
     ResumeParent,
 )
 from service.model.reference import Instrument, Reference
+from service.policy.registry import discover
 from service.transport.consumer import Reader
 from service.transport.producer import Producer
 from service.transport.topics import ORDERS, PARENTS, ensure_topics
@@ -60,6 +61,18 @@ def instrument(reference: Reference, symbol: str) -> Instrument:
     if found is None:
         raise DeskError(f"no instrument {symbol} in the reference file: {', '.join(reference.by_symbol)}")
     return found
+
+
+def check_policy(name: str) -> None:
+    """Refuse a policy that is not installed here, before anybody waits for it.
+
+    Raises:
+        DeskError: Naming those that are.
+    """
+    found = discover()
+    if name not in found.policies:
+        why = found.unavailable.get(name, f"installed are {', '.join(found.policies)}")
+        raise DeskError(f"no policy {name}: {why}")
 
 
 class Desk:

@@ -189,8 +189,17 @@ def _synthetic(seconds: float) -> Plan:
             # It rests what the pause left behind in one piece, which is more than the gate lets through.
             _parent("twap", "AURA", "buy", 12_000, 0.02 * s, duration=0.74 * s, cross_when_behind=0.5),
             _parent("vwap", "BOLT", "sell", 4_000, 0.02 * s, duration=0.80 * s),
-            _parent("pov", "AURA", "buy", 4_000, 0.05 * s, duration=0.75 * s, target_participation=0.1),
-            _parent("is", "BOLT", "sell", 3_000, 0.10 * s, duration=0.6 * s, urgency=6),
+            _parent(
+                "pov",
+                "AURA",
+                "buy",
+                20_000,
+                0.05 * s,
+                duration=0.75 * s,
+                target_participation=0.1,
+                max_clip=400,
+            ),
+            _parent("is", "BOLT", "sell", 5_000, 0.10 * s, duration=0.6 * s, urgency=6, max_clip=400),
             _parent("timing", "AURA", "buy", 5_000, 0.08 * s, duration=0.74 * s),
         ),
         actions=(
