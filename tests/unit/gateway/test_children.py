@@ -1,0 +1,612 @@
+"""A child's way through the core: judged, held for the disk, sent, reported, over."""
+
+import pytest
+
+from service.fix.messages import BusinessReject, ExecutionReport, Malformed, SessionReject
+from service.gateway.lifecycle import Request
+from service.model.events import (
+    ChildAccepted,
+    ChildCanceled,
+    ChildCancelRejected,
+    ChildCancelRequested,
+    ChildDenied,
+    ChildExpired,
+    ChildFilled,
+    ChildPartiallyFilled,
+    ChildRejected,
+    ChildReplaced,
+    ChildReplaceRequested,
+    ChildSubmitted,
+    ChildUnknown,
+    ParentChanged,
+)
+from service.model.orders import OrdStatus, Side
+from service.model.time import SECOND
+from tests.unit.gateway.driver import PRICE, Driver, digest, ms
+
+
+@pytest.fixture
+def desk() -> Driver:
+    driver = Driver()
+    driver.admit()
+    return driver
+
+
+def exposure(desk: Driver) -> tuple[int, int, int]:
+    found = desk.core.state.ledger.exposure("AURA")
+    return found.position, found.working_buy, found.working_sell
+
+
+def progress(desk: Driver) -> tuple[int, int]:
+    found = desk.core.state.ledger.progress("P1")
+    return found.filled, found.working
+
+
+# New orders
+
+
+def test_a_child_counts_when_it_is_committed_and_is_told_when_it_is_sent(desk: Driver) -> None:
+    desk.hold = True
+    assert desk.submit() == "approved"
+    assert exposure(desk) == (0, 100, 0)
+    assert not desk.events(ChildSubmitted)
+    desk.release_held()
+    (submitted,) = desk.events(ChildSubmitted)
+    (request,) = desk.orders_sent
+    assert (submitted.cl_ord_id, submitted.quantity, submitted.price) == (request.cl_ord_id, 100, PRICE)
+    assert request.attribution.desk == "EQUITIES"
+    request.approved.verify()
+
+
+def test_a_denied_child_is_told_with_control_and_code_and_counts_nowhere(desk: Driver) -> None:
+    assert desk.submit(quantity=1001) == "MAX_ORDER_QUANTITY"
+    (denied,) = desk.events(ChildDenied)
+    assert (denied.control, denied.code, denied.command) == ("C4", "MAX_ORDER_QUANTITY", "submit")
+    assert "limit=1000" in denied.detail
+    assert exposure(desk) == (0, 0, 0)
+    assert not desk.requests
+
+
+def test_a_child_of_a_parent_that_only_the_runner_vouches_for_is_denied(desk: Driver) -> None:
+    assert desk.submit("P9.1") == "UNKNOWN_PARENT"
+
+
+def test_a_child_id_is_used_once_denied_or_not(desk: Driver) -> None:
+    assert desk.submit("P1.1", quantity=1001) == "MAX_ORDER_QUANTITY"
+    assert desk.submit("P1.1") == "DUPLICATE_CHILD"
+    assert desk.submit("P1.2") == "approved"
+    assert desk.core.state.parents["P1"].next_child == 3
+
+
+def test_an_order_whose_cancel_comes_while_it_waits_for_the_disk_is_never_sent(desk: Driver) -> None:
+    desk.hold = True
+    desk.submit()
+    desk.cancel()
+    desk.release_held()
+    assert not desk.requests
+    (rejected,) = desk.events(ChildRejected)
+    assert rejected.reason.startswith("not sent")
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_an_order_that_waits_for_the_disk_is_not_sent_after_a_kill(desk: Driver) -> None:
+    desk.hold = True
+    desk.submit()
+    desk.kill()
+    desk.release_held()
+    assert not desk.requests
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_message_rate_counts_cancels_and_never_refuses_one(desk: Driver) -> None:
+    for number in range(1, 101):
+        assert desk.submit(f"P1.{number}", quantity=1) == "approved"
+    for number in range(1, 101):
+        desk.cancel(f"P1.{number}")
+    assert len(desk.cancels_sent) == 100
+    assert desk.submit("P1.101", quantity=1) == "MESSAGE_RATE"
+    desk.cancel("P1.1")
+    desk.wait(SECOND)
+    assert desk.submit("P1.102", quantity=1) == "approved"
+
+
+# Reports
+
+
+def test_acknowledged_then_filled_in_parts(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.fill(40)
+    desk.fill(60, last_price=PRICE - 50)
+    (accepted,) = desk.events(ChildAccepted)
+    (part,) = desk.events(ChildPartiallyFilled)
+    (full,) = desk.events(ChildFilled)
+    assert accepted.order_id == "B-P1.1"
+    assert (part.last_quantity, part.cum_quantity, part.leaves_quantity) == (40, 40, 60)
+    assert (full.last_price, full.cum_quantity, full.leaves_quantity) == (PRICE - 50, 100, 0)
+    assert exposure(desk) == (100, 0, 0)
+    assert desk.order().money == 40 * PRICE + 60 * (PRICE - 50)
+
+
+def test_a_fill_may_come_before_the_acknowledgement(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40)
+    desk.acknowledge()
+    assert desk.order().status is OrdStatus.PARTIALLY_FILLED
+    assert not desk.alarms()
+
+
+def test_a_report_that_comes_twice_counts_once(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="X1")
+    desk.fill(40, exec_id="X1", poss_dup=True)
+    assert progress(desk) == (40, 60)
+    assert len(desk.events(ChildPartiallyFilled)) == 1
+
+
+def test_an_exec_id_used_for_another_fill_is_still_one_fill(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="X1")
+    desk.fill(30, exec_id="X1")
+    assert progress(desk)[0] == 40
+
+
+def test_a_fill_after_the_cancel_counts_and_the_status_stays(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.canceled()
+    desk.fill(30)
+    assert desk.order().status is OrdStatus.CANCELED
+    assert exposure(desk) == (30, 0, 0)
+    assert len(desk.events(ChildPartiallyFilled)) == 1
+    assert not desk.alarms()
+
+
+def test_a_cancel_that_tells_of_fills_we_have_not_seen_keeps_counting_them(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.canceled(cum_quantity=30)
+    assert exposure(desk) == (0, 30, 0)
+    assert desk.alarms() == ["FILL_MISSING"]
+    assert desk.submit("P1.2") == "UNRECONCILED"
+    desk.fill(30)
+    assert exposure(desk) == (30, 0, 0)
+    assert desk.submit("P1.3") == "approved"
+
+
+def test_an_order_the_broker_refuses_is_released(desk: Driver) -> None:
+    desk.submit()
+    desk.report("8", OrdStatus.REJECTED, text="no")
+    (rejected,) = desk.events(ChildRejected)
+    assert rejected.reason == "no"
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_an_order_that_expires_is_released(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.report("C", OrdStatus.EXPIRED, cum_quantity=0)
+    assert desk.events(ChildExpired)
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_a_cancel_that_nobody_asked_for_is_told_as_such(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.canceled()
+    assert desk.events(ChildCanceled)[0].unsolicited
+    assert not desk.alarms()
+
+
+def test_a_broker_that_fills_too_much_is_counted_and_alarmed(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(100)
+    desk.fill(50)
+    assert exposure(desk)[0] == 150
+    assert desk.alarms() == ["ILLEGAL_REPORT"]
+    assert desk.submit("P1.2") == "UNRECONCILED"
+
+
+def test_an_illegal_report_is_an_alarm_and_the_broker_is_asked(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40)
+    desk.report("8", OrdStatus.REJECTED, text="what?")
+    assert desk.alarms() == ["ILLEGAL_REPORT"]
+    assert desk.events(ChildUnknown)
+    assert len(desk.questions_sent) == 1
+    assert exposure(desk) == (40, 60, 0)
+    desk.report("I", OrdStatus.PARTIALLY_FILLED, cum_quantity=40)
+    assert not desk.order().unknown
+
+
+def test_a_report_of_an_order_we_do_not_know_is_an_alarm(desk: Driver) -> None:
+    desk.feed(
+        ExecutionReport(
+            cl_ord_id="ZZZ",
+            order_id="B9",
+            exec_id="E9",
+            exec_type="F",
+            ord_status=OrdStatus.FILLED,
+            symbol="AURA",
+            last_quantity=10,
+            last_price=PRICE,
+        )
+    )
+    assert desk.alarms() == ["UNKNOWN_ORDER"]
+    assert exposure(desk) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("changes", [{"symbol": "BOLT"}, {"side": Side.SELL}])
+def test_a_report_that_contradicts_the_order_is_not_believed(
+    desk: Driver, changes: dict[str, object]
+) -> None:
+    desk.submit()
+    desk.fill(40, **changes)
+    assert desk.alarms() == ["REPORT_MISMATCH"]
+    assert exposure(desk) == (0, 100, 0)
+    assert desk.order().unknown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"last_quantity": None}, {"last_quantity": 0}, {"last_price": None}, {"exec_id": ""}],
+)
+def test_a_fill_without_its_facts_is_unknown_and_asked_about(
+    desk: Driver, changes: dict[str, object]
+) -> None:
+    desk.submit()
+    desk.fill(40, **changes)
+    assert desk.alarms() == ["ILLEGAL_REPORT"]
+    assert progress(desk) == (0, 100)
+    assert desk.questions_sent
+
+
+def test_a_malformed_report_leaves_its_order_unknown(desk: Driver) -> None:
+    desk.submit()
+    desk.feed(Malformed(cl_ord_id=desk.order().cl_ord_id, raw="8=FIX", reason="tag 32", symbol="AURA"))
+    assert desk.order().unknown
+    assert desk.questions_sent
+
+
+def test_an_unknown_exec_type_is_illegal(desk: Driver) -> None:
+    desk.submit()
+    desk.report("B", OrdStatus.CALCULATED)
+    assert desk.alarms() == ["ILLEGAL_REPORT"]
+
+
+# Busts and corrections
+
+
+def test_a_bust_takes_the_fill_back_and_runners_get_the_new_sums(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="X1")
+    desk.report("H", OrdStatus.NEW, exec_ref_id="X1", cum_quantity=0)
+    assert exposure(desk) == (0, 100, 0)
+    assert desk.alarms() == ["TRADE_BUSTED"]
+    assert desk.events(ParentChanged)[-1].state.filled_quantity == 0
+
+
+def test_a_correction_changes_quantity_and_price(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="X1")
+    desk.report("G", OrdStatus.PARTIALLY_FILLED, exec_ref_id="X1", last_quantity=30, last_price=PRICE - 100)
+    assert exposure(desk) == (30, 70, 0)
+    assert desk.order().money == 30 * (PRICE - 100)
+
+
+def test_a_bust_that_overtakes_its_fill_has_the_same_end(desk: Driver) -> None:
+    desk.submit()
+    desk.report("H", OrdStatus.NEW, exec_ref_id="X1")
+    desk.fill(40, exec_id="X1", cum_quantity=0)
+    assert exposure(desk) == (0, 100, 0)
+
+
+# Cancels
+
+
+def test_a_cancel_of_what_is_over_or_was_never_there_does_nothing(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(100)
+    desk.cancel()
+    desk.cancel("P1.77")
+    assert not desk.cancels_sent
+
+
+def test_a_second_cancel_while_one_is_pending_is_not_sent(desk: Driver) -> None:
+    desk.submit()
+    desk.cancel()
+    desk.cancel()
+    assert len(desk.cancels_sent) == 1
+    (requested,) = desk.events(ChildCancelRequested)
+    assert requested.orig_cl_ord_id == desk.order().cl_ord_id
+
+
+def test_a_cancel_that_loses_the_race_to_a_fill_is_told(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    request = desk.order().cancel_id
+    desk.fill(100)
+    desk.refuse_cancel(status=OrdStatus.FILLED, cl_ord_id=request)
+    assert desk.order().status is OrdStatus.FILLED
+    assert not desk.alarms()
+    assert not desk.questions_sent
+
+
+def test_a_cancel_refused_because_the_broker_has_it_closed_makes_us_ask(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.refuse_cancel(status=OrdStatus.FILLED)
+    assert desk.order().unknown
+    assert len(desk.questions_sent) == 1
+
+
+def test_a_refused_cancel_leaves_the_order_and_may_be_asked_again(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.refuse_cancel()
+    (refused,) = desk.events(ChildCancelRejected)
+    assert (refused.request, refused.reason) == ("cancel", "no")
+    desk.cancel()
+    assert len(desk.cancels_sent) == 2
+    assert len({request.cl_ord_id for request in desk.cancels_sent}) == 2
+
+
+def test_a_cancel_that_was_not_sent_leaves_the_order_as_it_was(desk: Driver) -> None:
+    from service.gateway.inputs import Unsent
+
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.feed(Unsent(cl_ord_id=desk.order().cancel_id, reason="not logged on"))
+    assert desk.order().request is Request.NONE
+    assert desk.events(ChildCancelRejected)[0].reason == "not sent: not logged on"
+
+
+# Replaces
+
+
+def test_a_replace_counts_the_larger_version_until_it_is_answered(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    assert desk.replace(quantity=250) == "approved"
+    assert exposure(desk) == (0, 250, 0)
+    desk.replaced()
+    (asked,) = desk.events(ChildReplaceRequested)
+    (done,) = desk.events(ChildReplaced)
+    assert asked.quantity == done.quantity == 250
+    assert desk.order().cl_ord_id == asked.cl_ord_id
+
+
+def test_a_smaller_replace_releases_only_when_the_broker_says_so(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=60)
+    assert exposure(desk) == (0, 100, 0)
+    desk.replaced()
+    assert exposure(desk) == (0, 60, 0)
+
+
+def test_a_refused_replace_leaves_the_old_order(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=250)
+    desk.refuse_cancel()
+    assert exposure(desk) == (0, 100, 0)
+    assert desk.events(ChildCancelRejected)[0].request == "replace"
+
+
+def test_a_fill_during_a_pending_replace_counts_whichever_version_it_hit(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=250)
+    desk.fill(100)
+    assert desk.order().status is OrdStatus.PARTIALLY_FILLED
+    assert exposure(desk) == (100, 150, 0)
+    desk.refuse_cancel(status=OrdStatus.FILLED)
+    assert desk.order().status is OrdStatus.FILLED
+    assert exposure(desk) == (100, 0, 0)
+
+
+def test_a_replace_down_to_what_is_filled_ends_the_order(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.fill(50)
+    desk.replace(quantity=60)
+    desk.fill(30)
+    desk.replaced()
+    assert desk.order().status is OrdStatus.FILLED
+
+
+def test_a_replace_while_a_request_is_pending_is_denied(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=200)
+    assert desk.replace(quantity=300) == "REQUEST_PENDING"
+    desk.replaced()
+    desk.cancel()
+    assert desk.replace(quantity=300) == "REQUEST_PENDING"
+
+
+def test_a_cancel_during_a_pending_replace_survives_both_answers(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=200)
+    desk.cancel()
+    assert desk.order().request is Request.BOTH
+    desk.replaced()
+    assert desk.order().request is Request.CANCEL
+    desk.canceled()
+    assert not desk.order().live
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_a_replace_told_again_under_another_exec_id_changes_nothing(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=200)
+    desk.replaced()
+    desk.report("5", OrdStatus.REPLACED, cl_ord_id=desk.order().cl_ord_id, cum_quantity=0)
+    assert not desk.alarms()
+    assert desk.order().quantity == 200
+
+
+# Rejects of messages
+
+
+@pytest.mark.parametrize("kind", ["business", "session"])
+def test_a_rejected_new_order_is_over(desk: Driver, kind: str) -> None:
+    desk.submit()
+    cl_ord_id = desk.order().cl_ord_id
+    if kind == "business":
+        desk.feed(BusinessReject(cl_ord_id=cl_ord_id, ref_msg_type="D", text="closed"))
+    else:
+        desk.feed(SessionReject(cl_ord_id=cl_ord_id, ref_msg_type="D", ref_seq_num=5, text="closed"))
+    assert desk.events(ChildRejected)[0].reason == "closed"
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_a_rejected_cancel_request_leaves_the_order(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.feed(BusinessReject(cl_ord_id=desk.order().cancel_id, ref_msg_type="F"))
+    assert desk.order().live
+    assert desk.order().request is Request.NONE
+
+
+def test_a_new_order_rejected_after_it_traded_is_unknown(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(10)
+    desk.feed(BusinessReject(cl_ord_id=desk.order().cl_ord_id, ref_msg_type="D"))
+    assert desk.order().unknown
+
+
+# Disconnects and restarts
+
+
+def test_a_disconnect_makes_live_orders_unknown_until_the_broker_answers(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.log_off()
+    assert desk.events(ChildUnknown)
+    assert desk.submit("P1.2") == "NOT_LOGGED_ON"
+    assert not desk.questions_sent
+    desk.log_on()
+    assert len(desk.questions_sent) == 1
+    assert desk.submit("P1.3") == "UNRECONCILED"
+    desk.report("I", OrdStatus.NEW, cum_quantity=0)
+    assert desk.submit("P1.4") == "approved"
+    assert len(desk.events(ChildAccepted)) == 2
+
+
+def test_an_order_the_broker_never_got_is_over_when_it_says_so(desk: Driver) -> None:
+    desk.submit()
+    desk.start()
+    desk.log_on()
+    desk.report("I", OrdStatus.REJECTED, order_id="NONE", ord_rej_reason=5, text="unknown order")
+    assert desk.order().status is OrdStatus.REJECTED
+    assert exposure(desk) == (0, 0, 0)
+
+
+def test_an_order_the_broker_has_forgotten_is_over_but_its_fills_stay(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40)
+    desk.start()
+    desk.log_on()
+    desk.report("8", OrdStatus.REJECTED, order_id="NONE", ord_rej_reason=5, cum_quantity=None)
+    assert desk.order().status is OrdStatus.CANCELED
+    assert exposure(desk) == (40, 0, 0)
+
+
+def test_fills_that_happened_while_we_were_away_are_waited_for_not_invented(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.log_off()
+    desk.log_on()
+    desk.report("I", OrdStatus.FILLED, cum_quantity=100, leaves_quantity=0)
+    assert desk.order().unknown
+    assert exposure(desk) == (0, 100, 0)
+    desk.fill(100, poss_dup=True)
+    assert desk.order().status is OrdStatus.FILLED
+    desk.tick(after=6 * SECOND)
+    desk.report("I", OrdStatus.FILLED, cum_quantity=100)
+    assert not desk.order().unknown
+
+
+def test_a_question_without_an_answer_is_asked_again(desk: Driver) -> None:
+    desk.submit()
+    desk.log_off()
+    desk.log_on()
+    desk.tick(after=ms(4_900))
+    assert len(desk.questions_sent) == 1
+    desk.tick(after=ms(200))
+    assert len(desk.questions_sent) == 2
+
+
+@pytest.mark.parametrize(("quantity", "price"), [(100, PRICE), (250, PRICE)])
+def test_a_replace_lost_in_a_disconnect_is_settled_by_the_brokers_answer(
+    desk: Driver, quantity: int, price: int
+) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.replace(quantity=250)
+    desk.log_off()
+    desk.log_on()
+    assert exposure(desk) == (0, 250, 0)
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=quantity, price=price)
+    assert exposure(desk) == (0, quantity, 0)
+    assert desk.order().request is Request.NONE
+    assert bool(desk.events(ChildReplaced)) == (quantity == 250)
+
+
+def test_a_cancel_lost_in_a_disconnect_may_be_asked_again(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.log_off()
+    desk.log_on()
+    desk.report("I", OrdStatus.NEW, cum_quantity=0)
+    assert desk.events(ChildCancelRejected)[0].reason == "lost in a disconnect"
+    desk.cancel()
+    assert len(desk.cancels_sent) == 2
+
+
+def test_order_ids_of_two_lives_never_meet(desk: Driver) -> None:
+    desk.submit()
+    first = desk.order().cl_ord_id
+    desk.start()
+    assert desk.core.state.next_cl_ord_id().split("-")[0] != first.split("-")[0]
+
+
+# Recovery
+
+
+def test_recovery_is_the_same_fold(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.fill(40)
+    desk.submit("P1.2", quantity=1001)
+    desk.submit("P1.3")
+    desk.cancel("P1.1")
+    desk.replace("P1.3", quantity=200)
+    desk.kill("symbol=BOLT")
+    desk.admit(parent_id="P2", symbol="GOOG")
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
+def test_recovery_goes_by_the_verdict_on_record_not_by_a_newer_gates(desk: Driver) -> None:
+    """The gate of today would deny what that of then let through; the order was sent all the same."""
+    desk.frames = [
+        type(f)(seq=f.seq, market=f.market, utc=f.utc, body=f.body, outcome=f.outcome) for f in desk.frames
+    ]
+    desk.submit(quantity=1001)
+    denied = desk.frames[-1]
+    desk.frames[-1] = type(denied)(
+        seq=denied.seq, market=denied.market, utc=denied.utc, body=denied.body, outcome="approved"
+    )
+    assert desk.replayed().state.ledger.exposure("AURA").working_buy == 1001

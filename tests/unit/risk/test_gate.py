@@ -1,0 +1,393 @@
+"""Every check of the gate: what it refuses, and what it lets through right beside it."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.model.market import TradingPhase
+from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, SubmitChild, TimeInForce
+from service.model.reference import Reference
+from service.model.time import SECOND, Now
+from service.risk import Denied, Facts, Gate, Level, LevelLimits, Limits, MarketDataLimits, ceilings
+from tests.unit.risk.orders import (
+    CHILD,
+    LIMITS,
+    NOW,
+    PARENT,
+    PRICE,
+    REFERENCE,
+    TICK,
+    code,
+    facts,
+    judge,
+    limits,
+    replace,
+    submit,
+)
+
+MARKET = {"ord_type": OrdType.MARKET, "price": 0}
+
+
+def test_an_order_within_every_limit_is_approved() -> None:
+    assert code() == "approved"
+    assert code(replace(), facts(child=CHILD)) == "approved"
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    # name: changes of the order, changes of the facts, verdict
+    "kill": ({}, {"halt_kill": "all"}, "C23 KILLED"),
+    "no session": ({}, {"halt_logged_on": False}, "C6 NOT_LOGGED_ON"),
+    "unknown orders": ({}, {"halt_unknown_orders": 1}, "C35 UNRECONCILED"),
+    "no parent": ({}, {"parent": None}, "C19 UNKNOWN_PARENT"),
+    "another parent": ({"parent_id": "P2", "child_id": "P2.4"}, {}, "C19 UNKNOWN_PARENT"),
+    "paused": ({}, {"parent_status": ParentStatus.PAUSED}, "C19 PARENT_PAUSED"),
+    "canceling": ({}, {"parent_status": ParentStatus.CANCELING}, "C19 PARENT_CLOSED"),
+    "filled": ({}, {"parent_status": ParentStatus.FILLED}, "C19 PARENT_CLOSED"),
+    "older version": ({"parent_version": 1}, {}, "C19 PARENT_VERSION"),
+    "newer version": ({"parent_version": 3}, {}, "C19 PARENT_VERSION"),
+    "known child": ({"child_id": "P1.3"}, {}, "C14 DUPLICATE_CHILD"),
+    "child of another": ({"child_id": "P2.4"}, {}, "C14 MALFORMED_CHILD_ID"),
+    "no number": ({"child_id": "P1"}, {}, "C14 MALFORMED_CHILD_ID"),
+    "empty number": ({"child_id": "P1."}, {}, "C14 MALFORMED_CHILD_ID"),
+    "not a number": ({"child_id": "P1.x"}, {}, "C14 MALFORMED_CHILD_ID"),
+    "other digits": ({"child_id": "P1.٤"}, {}, "C14 MALFORMED_CHILD_ID"),
+    "leading zero": ({"child_id": "P1.04"}, {}, "C14 MALFORMED_CHILD_ID"),
+    "endless number": ({"child_id": "P1." + "9" * 16}, {}, "C14 MALFORMED_CHILD_ID"),
+    "unknown instrument": ({"symbol": "ZZZ"}, {}, "C6 UNKNOWN_INSTRUMENT"),
+    "other side": ({"side": Side.SELL}, {}, "C19 PARENT_SIDE"),
+    "before the window": ({}, {"parent_window_start": NOW.market + 1}, "C19 PARENT_WINDOW"),
+    "at the end of the window": ({}, {"parent_window_end": NOW.market}, "C19 PARENT_WINDOW"),
+    "no quantity": ({"quantity": 0}, {}, "C4 INVALID_QUANTITY"),
+    "negative quantity": ({"quantity": -1}, {}, "C4 INVALID_QUANTITY"),
+    "too large": ({"quantity": 1001}, {}, "C4 MAX_ORDER_QUANTITY"),
+    "more shown than there is": ({"display_quantity": 101}, {}, "C4 INVALID_QUANTITY"),
+    "negative shown": ({"display_quantity": -1}, {}, "C4 INVALID_QUANTITY"),
+    "more than the parent": ({}, {"parent_filled": 2501}, "C19 PARENT_QUANTITY"),
+    "more than the parent with what works": ({}, {"parent_working": 2401}, "C19 PARENT_QUANTITY"),
+    "no price": ({"price": 0}, {}, "C1 INVALID_PRICE"),
+    "negative price": ({"price": -PRICE}, {}, "C1 INVALID_PRICE"),
+    "off the tick": ({"price": PRICE + 1}, {}, "C1 INVALID_PRICE"),
+    "market order with a price": ({"ord_type": OrdType.MARKET}, {}, "C1 INVALID_PRICE"),
+    "market order under a limit": (MARKET, {"parent_limit_price": PRICE}, "C19 PARENT_LIMIT_PRICE"),
+    "past the parent's limit": ({}, {"parent_limit_price": PRICE - TICK}, "C19 PARENT_LIMIT_PRICE"),
+    "no reference": ({}, {"market_reference": None}, "C16 NO_REFERENCE"),
+    "no reference price": ({}, {"ref_reference": 0}, "C16 NO_REFERENCE"),
+    "silent feed": ({}, {"market_heartbeat_utc": NOW.utc - SECOND - 1}, "C16 STALE_FEED"),
+    "no heartbeat ever": ({}, {"market_heartbeat_utc": 0}, "C16 STALE_FEED"),
+    "old facts": ({}, {"ref_ts_utc": NOW.utc - 2 * SECOND - 1}, "C16 STALE_REFERENCE"),
+    "heartbeat from the future": (
+        {},
+        {"market_heartbeat_utc": NOW.utc + SECOND + 1},
+        "C47 CLOCK_TROUBLE",
+    ),
+    "facts from the future": ({}, {"ref_ts_utc": NOW.utc + SECOND + 1}, "C47 CLOCK_TROUBLE"),
+    "halted": ({}, {"ref_phase": TradingPhase.HALTED}, "C15 TRADING_PHASE"),
+    "before the open": ({}, {"ref_phase": TradingPhase.PRE_OPEN}, "C15 TRADING_PHASE"),
+    "auction": ({}, {"ref_phase": TradingPhase.CLOSE_AUCTION}, "C15 TRADING_PHASE"),
+    "closed": ({}, {"ref_phase": TradingPhase.CLOSED}, "C15 TRADING_PHASE"),
+    "jumped": ({}, {"ref_jumped": True}, "C16 JUMPED_MARKET"),
+    "said to be crossed": ({}, {"ref_crossed": True}, "C16 CROSSED_MARKET"),
+    "crossed": ({}, {"ref_bid": PRICE + 2 * TICK}, "C16 CROSSED_MARKET"),
+    "wide": ({}, {"ref_ask": PRICE - TICK + 5_001}, "C16 WIDE_MARKET"),
+    "no bid": ({}, {"ref_bid": 0}, "C16 WIDE_MARKET"),
+    "no ask": ({}, {"ref_ask": 0}, "C16 WIDE_MARKET"),
+    "too dear": ({"price": PRICE + 10_100}, {}, "C1 PRICE_COLLAR"),
+    "too cheap": ({"price": PRICE - 10_100}, {}, "C1 PRICE_COLLAR"),
+    "too long": ({}, {"exposure_position": 4501}, "C12 MAX_LONG"),
+    "too much gross": ({}, {"exposure_working_sell": 5501}, "C12 MAX_GROSS"),
+    "instrument's rate": ({}, {"traffic_instrument": 10}, "C5 MESSAGE_RATE"),
+    "strategy's rate": ({}, {"traffic_strategy": 20}, "C5 MESSAGE_RATE"),
+    "session's rate": ({}, {"traffic_session": 30}, "C5 MESSAGE_RATE"),
+}
+ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "next child": ({"child_id": "P1.4"}, {}),
+    "a later child": ({"child_id": "P1.999999999999999"}, {}),
+    "at the start of the window": ({}, {"parent_window_start": NOW.market}),
+    "just before its end": ({}, {"parent_window_end": NOW.market + 1}),
+    "as large as allowed": ({"quantity": 1000, "price": PRICE}, {}),
+    "all of it shown": ({"display_quantity": 100}, {}),
+    "just the parent": ({}, {"parent_filled": 2500}),
+    "just the parent with what works": ({}, {"parent_working": 2400}),
+    "at the parent's limit": ({}, {"parent_limit_price": PRICE}),
+    "market order": (MARKET, {}),
+    "heartbeat of just the age": ({}, {"market_heartbeat_utc": NOW.utc - SECOND}),
+    "facts of just the age": ({}, {"ref_ts_utc": NOW.utc - 2 * SECOND}),
+    "a little ahead": ({}, {"market_heartbeat_utc": NOW.utc + SECOND}),
+    "locked": ({}, {"ref_bid": PRICE, "ref_ask": PRICE, "ref_locked": True}),
+    "just not wide": ({}, {"ref_ask": PRICE - TICK + 5_000}),
+    "just not too dear": ({"price": PRICE + 10_000, "quantity": 10}, {}),
+    "just not too cheap": ({"price": PRICE - 10_000}, {}),
+    "just not too long": ({}, {"exposure_position": 4500}),
+    "just not too much gross": ({}, {"exposure_working_sell": 5500}),
+    "last message of the instrument": ({}, {"traffic_instrument": 9}),
+    "last message of the strategy": ({}, {"traffic_strategy": 19}),
+    "last message of the session": ({}, {"traffic_session": 29}),
+}
+
+
+@pytest.mark.parametrize(("changes", "world", "verdict"), REFUSED.values(), ids=REFUSED)
+def test_an_order_is_refused_when_it_breaks_one_control(
+    changes: dict[str, Any], world: dict[str, Any], verdict: str
+) -> None:
+    assert code(submit(**changes), facts(**world)) == verdict
+
+
+@pytest.mark.parametrize(("changes", "world"), ALLOWED.values(), ids=ALLOWED)
+def test_an_order_is_approved_when_it_is_right_at_a_limit(
+    changes: dict[str, Any], world: dict[str, Any]
+) -> None:
+    assert code(submit(**changes), facts(**world)) == "approved"
+
+
+def test_value_is_refused_just_past_the_limit_and_allowed_at_it() -> None:
+    """100,000 dollars at 100 dollars are 1,000 lots."""
+    wide = limits(max_order_quantity=10_000)
+    assert code(submit(quantity=1000), under=wide) == "approved"
+    assert code(submit(quantity=1001), under=wide) == "C3 MAX_ORDER_VALUE"
+
+
+def test_a_market_order_is_valued_at_the_worst_price_of_its_collar() -> None:
+    wide = limits(max_order_quantity=10_000)
+    assert code(submit(quantity=990, **MARKET), under=wide) == "approved"
+    assert code(submit(quantity=991, **MARKET), under=wide) == "C3 MAX_ORDER_VALUE"
+
+
+@pytest.mark.parametrize(("side", "touch"), [(Side.BUY, "ref_ask"), (Side.SELL, "ref_bid")])
+def test_a_market_order_is_held_to_the_collar_by_the_touch_it_would_take(side: Side, touch: str) -> None:
+    far = PRICE + 10_001 if side is Side.BUY else PRICE - 10_001
+    wide = limits(max_spread_bps=1000)
+    world = facts(**{touch: far, "parent_side": side})
+    assert code(submit(side=side, **MARKET), world, under=wide) == "C1 PRICE_COLLAR"
+    other = "ref_bid" if touch == "ref_ask" else "ref_ask"
+    world = facts(**{other: 2 * PRICE - far, "parent_side": side})
+    assert code(submit(side=side, **MARKET), world, under=wide) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("price", "verdict"), [(PRICE, "approved"), (PRICE - TICK, "C19 PARENT_LIMIT_PRICE")]
+)
+def test_a_sell_is_refused_below_its_parents_limit(price: int, verdict: str) -> None:
+    world = facts(parent_side=Side.SELL, parent_limit_price=PRICE)
+    assert code(submit(side=Side.SELL, price=price), world) == verdict
+
+
+@pytest.mark.parametrize(("position", "verdict"), [(-3900, "approved"), (-3901, "C12 MAX_SHORT")])
+def test_a_sell_is_refused_when_all_working_sells_would_leave_us_too_short(
+    position: int, verdict: str
+) -> None:
+    world = facts(parent_side=Side.SELL, exposure_position=position, exposure_working_buy=0)
+    assert code(submit(side=Side.SELL), world) == verdict
+
+
+def test_working_sells_count_for_a_sell_and_working_buys_do_not_help() -> None:
+    world = facts(parent_side=Side.SELL, exposure_working_sell=3901, exposure_working_buy=1900)
+    assert code(submit(side=Side.SELL), world) == "C12 MAX_SHORT"
+
+
+def test_a_symbol_other_than_the_parents_is_refused() -> None:
+    other = msgspec.structs.replace(PARENT, symbol="BOLT")
+    assert code(given=facts(parent=other)) == "C19 PARENT_SYMBOL"
+
+
+# Replaces
+
+REPLACES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "unknown child": ({}, {"child": None}, "C19 UNKNOWN_CHILD"),
+    "a request is pending": ({}, {"child_pending": True}, "C19 REQUEST_PENDING"),
+    "not working": ({}, {"child_working": False}, "C19 CHILD_NOT_WORKING"),
+    "down to what is filled": ({"quantity": 50}, {"child": CHILD}, "C4 INVALID_QUANTITY"),
+    "too large": ({"quantity": 1001}, {"child": CHILD}, "C4 MAX_ORDER_QUANTITY"),
+    "more than the parent": (
+        {"quantity": 401},
+        {"child": CHILD, "parent_filled": 2600},
+        "C19 PARENT_QUANTITY",
+    ),
+    "as much as the parent has": ({"quantity": 400}, {"child": CHILD, "parent_filled": 2600}, "approved"),
+    "price past the limit": (
+        {"price": PRICE + TICK},
+        {"child": CHILD, "parent_limit_price": PRICE},
+        "C19 PARENT_LIMIT_PRICE",
+    ),
+    "price past the collar": ({"price": PRICE + 10_100}, {"child": CHILD}, "C1 PRICE_COLLAR"),
+    "long by what it adds": ({}, {"child": CHILD, "exposure_position": 4551}, "C12 MAX_LONG"),
+    "not long by what counts already": ({}, {"child": CHILD, "exposure_position": 4550}, "approved"),
+    "smaller adds nothing": ({"quantity": 100}, {"child": CHILD, "exposure_position": 4600}, "approved"),
+    "killed": ({}, {"child": CHILD, "halt_kill": "symbol=AURA"}, "C23 KILLED"),
+    "rate": ({}, {"child": CHILD, "traffic_instrument": 10}, "C5 MESSAGE_RATE"),
+    "older version": ({"parent_version": 1}, {"child": CHILD}, "C19 PARENT_VERSION"),
+}
+
+
+@pytest.mark.parametrize(("changes", "world", "verdict"), REPLACES.values(), ids=REPLACES)
+def test_a_replace_is_judged_like_a_new_order(
+    changes: dict[str, Any], world: dict[str, Any], verdict: str
+) -> None:
+    assert code(replace(**changes), facts(**world)) == verdict
+
+
+# No limit, no order
+
+ZEROES = {
+    "max_order_quantity": "C4 MAX_ORDER_QUANTITY",
+    "max_order_value": "C3 MAX_ORDER_VALUE",
+    "collar_bps": "C6 NO_LIMIT",
+    "max_spread_bps": "C16 WIDE_MARKET",
+    "max_long": "C12 MAX_LONG",
+    "max_gross": "C12 MAX_GROSS",
+    "messages_per_second": "C5 MESSAGE_RATE",
+}
+
+
+@pytest.mark.parametrize(("field", "verdict"), ZEROES.items(), ids=ZEROES)
+def test_a_limit_of_zero_denies(field: str, verdict: str) -> None:
+    zero = Decimal(0) if field == "max_order_value" else 0
+    assert code(under=limits(**{field: zero})) == verdict
+
+
+def test_a_short_limit_of_zero_denies_a_sell() -> None:
+    assert (
+        code(submit(side=Side.SELL), facts(parent_side=Side.SELL), under=limits(max_short=0))
+        == "C12 MAX_SHORT"
+    )
+
+
+def test_an_instrument_without_limits_is_denied() -> None:
+    assert code(under=Limits(levels=LIMITS.levels, market_data=LIMITS.market_data)) == "C6 NO_LIMIT"
+
+
+@pytest.mark.parametrize("level", [Level.SESSION, Level.STRATEGY])
+def test_a_level_without_a_rate_is_denied(level: Level) -> None:
+    rest = {key: row for key, row in LIMITS.levels.items() if key[0] is not level}
+    assert code(under=msgspec.structs.replace(LIMITS, levels=rest)) == "C5 MESSAGE_RATE"
+
+
+def test_a_strategys_own_row_stands_in_place_of_the_one_for_all() -> None:
+    rows = {**LIMITS.levels, (Level.STRATEGY, "twap"): LevelLimits(messages_per_second=0)}
+    assert code(under=msgspec.structs.replace(LIMITS, levels=rows)) == "C5 MESSAGE_RATE"
+
+
+@pytest.mark.parametrize(
+    ("ages", "verdict"),
+    [
+        (MarketDataLimits(max_reference_age=SECOND), "C16 STALE_FEED"),
+        (MarketDataLimits(max_heartbeat_age=SECOND), "C16 STALE_REFERENCE"),
+    ],
+)
+def test_an_age_that_nobody_set_denies_all_but_the_very_instant(ages: MarketDataLimits, verdict: str) -> None:
+    later = Now(NOW.market, NOW.utc + 1)
+    assert code(under=msgspec.structs.replace(LIMITS, market_data=ages), now=later) == verdict
+
+
+# Ceilings
+
+LOOSE = 1 << 60
+
+
+def loosest() -> Limits:
+    """A configuration that allows everything, as if no loader had checked it."""
+    everything = dict.fromkeys(LIMITS.instruments["AURA"].__struct_fields__, LOOSE)
+    return Limits(
+        instruments={
+            "AURA": msgspec.structs.replace(
+                LIMITS.instruments["AURA"], **{**everything, "max_order_value": Decimal(LOOSE)}
+            )
+        },
+        levels={key: LevelLimits(messages_per_second=LOOSE) for key in LIMITS.levels},
+        market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
+    )
+
+
+HUGE_PARENT = {"parent_quantity": LOOSE}
+CEILINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "quantity": (
+        {"quantity": ceilings.MAX_ORDER_QUANTITY + 1, "price": TICK},
+        {"ref_reference": TICK, "ref_bid": TICK, "ref_ask": TICK},
+        "C4 MAX_ORDER_QUANTITY",
+    ),
+    "value": ({"quantity": 100_001}, {}, "C3 MAX_ORDER_VALUE"),
+    "collar": ({"price": PRICE + 100_100}, {}, "C1 PRICE_COLLAR"),
+    "spread": ({}, {"ref_bid": PRICE - 50_100, "ref_ask": PRICE + 50_000}, "C16 WIDE_MARKET"),
+    "long": ({}, {"exposure_position": ceilings.MAX_POSITION - 499}, "C12 MAX_LONG"),
+    "gross": ({}, {"exposure_working_sell": ceilings.MAX_GROSS - 499}, "C12 MAX_GROSS"),
+    "instrument's rate": ({}, {"traffic_instrument": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
+    "strategy's rate": ({}, {"traffic_strategy": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
+    "session's rate": ({}, {"traffic_session": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
+    "heartbeat": ({}, {"market_heartbeat_utc": NOW.utc - ceilings.MAX_HEARTBEAT_AGE - 1}, "C16 STALE_FEED"),
+    "reference": ({}, {"ref_ts_utc": NOW.utc - ceilings.MAX_REFERENCE_AGE - 1}, "C16 STALE_REFERENCE"),
+}
+
+
+@pytest.mark.parametrize(("changes", "world", "verdict"), CEILINGS.values(), ids=CEILINGS)
+def test_the_loosest_configuration_is_still_refused_by_a_ceiling(
+    changes: dict[str, Any], world: dict[str, Any], verdict: str
+) -> None:
+    assert code(submit(**changes), facts(**world, **HUGE_PARENT), under=loosest()) == verdict
+
+
+def test_the_loosest_configuration_does_not_let_us_be_shorter_than_the_ceiling() -> None:
+    world = facts(parent_side=Side.SELL, exposure_position=-ceilings.MAX_POSITION + 99, **HUGE_PARENT)
+    assert code(submit(side=Side.SELL), world, under=loosest()) == "C12 MAX_SHORT"
+
+
+def test_under_the_ceilings_the_loosest_configuration_allows() -> None:
+    assert code(given=facts(**HUGE_PARENT), under=loosest()) == "approved"
+
+
+# The verdict itself
+
+
+def test_a_failure_inside_a_check_is_a_denial_that_names_it() -> None:
+    broken = facts(ref_reference="not a number")
+    verdict = judge(given=broken)
+    assert isinstance(verdict, Denied)
+    assert (verdict.code, verdict.control) == ("CHECK_FAILED", "C6")
+    assert verdict.detail == "check=market_data error=TypeError"
+
+
+@pytest.mark.parametrize("command", [submit(child_id="P1 x=1\n.4"), submit(symbol="A B")])
+def test_a_detail_is_pairs_without_spaces_in_values_whatever_a_runner_says(command: SubmitChild) -> None:
+    verdict = judge(command)
+    assert isinstance(verdict, Denied)
+    assert all("=" in pair for pair in verdict.detail.split(" "))
+    assert "\n" not in verdict.detail
+
+
+def test_an_approval_carries_the_order_as_it_was_judged() -> None:
+    verdict = judge(submit(display_quantity=50, venue="XSIM"))
+    assert not isinstance(verdict, Denied)
+    assert (verdict.symbol, verdict.side, verdict.ord_type) == ("AURA", Side.BUY, OrdType.LIMIT)
+    assert (verdict.quantity, verdict.price, verdict.display_quantity) == (100, PRICE, 50)
+    assert (verdict.time_in_force, verdict.venue) == (TimeInForce.DAY, "XSIM")
+
+
+def test_an_approved_replace_carries_side_and_type_from_the_ledger() -> None:
+    verdict = judge(replace(quantity=420, price=PRICE - TICK), facts(child=CHILD))
+    assert not isinstance(verdict, Denied)
+    assert isinstance(verdict.command, ReplaceChild)
+    assert (verdict.quantity, verdict.price, verdict.side) == (420, PRICE - TICK, Side.BUY)
+    assert (verdict.ord_type, verdict.display_quantity, verdict.venue) == (OrdType.LIMIT, 0, "")
+
+
+def test_the_gate_shows_the_limits_in_force() -> None:
+    assert Gate(LIMITS, REFERENCE).limits is LIMITS
+
+
+def test_limits_of_an_instrument_that_is_not_in_the_reference_file_are_no_limits() -> None:
+    strange = msgspec.structs.replace(LIMITS, instruments={"ZZZ": LIMITS.instruments["AURA"]})
+    assert code(submit(symbol="ZZZ"), under=strange) == "C6 UNKNOWN_INSTRUMENT"
+
+
+def test_value_is_exact_for_lots_and_exponents() -> None:
+    """A lot of 10 units at 10^-2 of a unit, multiplier 5: one price unit and lot is 0.00005 dollars."""
+    instrument = REFERENCE.instruments[0].model_copy(
+        update={"lot": 10, "quantity_exponent": 2, "multiplier": 5}
+    )
+    reference = Reference.model_validate({**REFERENCE.model_dump(), "instruments": [instrument.model_dump()]})
+    allowed = instrument.money(PRICE * 100)
+    at = limits(max_order_value=allowed)
+    below = limits(max_order_value=allowed - Decimal("0.00001"))
+    given: Facts = facts()
+    assert not isinstance(Gate(at, reference).check(submit(), given, NOW), Denied)
+    assert isinstance(Gate(below, reference).check(submit(), given, NOW), Denied)
