@@ -118,22 +118,23 @@ class Publisher:
         None is added to a long queue: it would say nothing but that Kafka was away.
         """
         utc = self._utc()
-        mark = self.watermark(utc)
-        repairs = self._source.repairs
-        self._sensor.on_heartbeat(mark, self._sender.pending, repairs)
+        self._sensor.on_heartbeat(self.watermark(utc), self._sender.pending, self._source.repairs)
         if self._sender.pending > _CONGESTED:
             return
-        message = FeedHeartbeat(
-            feed=self._source.name,
-            watermark=mark,
-            ts_utc=utc,
-            published=self.published,
-            repaired=repairs.total(),
-            done=self.done,
-        )
+        message = self._heartbeat(utc)
         for partition in range(self._partitions):
             self._sender.send(MD, None, message, partition=partition)
         self._sender.send(REF, HEARTBEAT_KEY, message)
+
+    def _heartbeat(self, utc: int) -> FeedHeartbeat:
+        return FeedHeartbeat(
+            feed=self._source.name,
+            watermark=self.watermark(utc),
+            ts_utc=utc,
+            published=self.published,
+            repaired=self._source.repairs.total(),
+            done=self.done,
+        )
 
     def clock(self) -> None:
         """The session clock on ``ref.v1``, for those who come late."""
@@ -141,7 +142,11 @@ class Publisher:
             self._sender.send(REF, CLOCK_KEY, replace(self._clock, ts_utc=self._utc()))
 
     def reference_facts(self) -> None:
-        """A snapshot of each instrument that has changed, or was not said for ``REF_AT_LEAST``."""
+        """A snapshot of each instrument that has changed, or was not said for ``REF_AT_LEAST``.
+
+        As fast as possible, market time is the watermark, so it comes along: a quarter of a second may be
+        minutes of the market.
+        """
         if self._sender.pending > _CONGESTED:
             return
         utc = self._utc()
@@ -151,3 +156,5 @@ class Publisher:
             if tracker.changes != changes or utc - said >= REF_AT_LEAST:
                 self._sender.send(REF, symbol.encode(), tracker.snapshot(market, utc))
                 self._shown[symbol] = (tracker.changes, utc)
+        if self._clock is not None and self._clock.speed == 0.0:
+            self._sender.send(REF, HEARTBEAT_KEY, self._heartbeat(utc))

@@ -171,3 +171,13 @@ def test_reference_facts_when_nothing_changed_then_only_every_quarter_second() -
     bench.utc += 200 * MILLISECOND
     bench.publisher.reference_facts()
     assert [s.key for s in bench.log.take(ReferenceSnapshot, REF)] == [b"AURA"]
+
+
+def test_reference_facts_when_as_fast_as_possible_then_the_watermark_comes_along() -> None:
+    bench = Bench()
+    bench.run(0.0)
+    bench.publisher.expect(bench.start + 30 * SECOND)
+    bench.publisher.reference_facts()
+    (beat,) = bench.log.take(FeedHeartbeat, REF)
+    assert beat.message.watermark == bench.start + 30 * SECOND - 1
+    assert not bench.log.take(FeedHeartbeat, MD)
