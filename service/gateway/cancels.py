@@ -22,7 +22,17 @@ def insist_cancel(state: State, order: Order, reason: str, now: Now) -> None:
     state.chasing[order.child_id] = order
     if order.sent and state.reachable and not order.canceling:
         order.reason = reason
+        _try_cancel(state, order, now)
+
+
+def _try_cancel(state: State, order: Order, now: Now) -> None:
+    """One order that cannot be cancelled must not spare the others: it is an alarm, and tried again."""
+    try:
         send_cancel(state, order, now)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next order is still cancelled
+        order.tried, order.tries = now.utc, order.tries + 1
+        detail = f"cl_ord_id={order.cl_ord_id} error={type(error).__name__}"
+        state.alarm("CANCEL_FAILED", detail, order.symbol, now)
 
 
 def send_cancel(state: State, order: Order, now: Now) -> None:
@@ -86,7 +96,7 @@ def chase(state: State, now: Now) -> None:
             if order.canceling:
                 # No answer at all: that request is given up, the order is not.
                 state.ledger.refuse(order, order.cancel_id)
-            send_cancel(state, order, now)
+            _try_cancel(state, order, now)
         if _done(order):
             del state.chasing[order.child_id]
 

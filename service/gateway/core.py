@@ -176,11 +176,7 @@ class Core:
         scope = state.kills.engage(given.scope, given.by, given.reason, now.utc)
         covered = [order for order in state.ledger.live.values() if state.kill_covering(order)]
         for order in covered:
-            try:
-                insist_cancel(state, order, f"kill {scope}", now)
-            except Exception as error:  # noqa: BLE001 - the other orders are still cancelled; this one is chased
-                detail = f"cl_ord_id={order.cl_ord_id} error={type(error).__name__}"
-                state.alarm("KILL_FAILED", detail, order.symbol, now)
+            insist_cancel(state, order, f"kill {scope}", now)
         event = KillEngaged(
             scope=scope, by=given.by, reason=given.reason, ts_utc=now.utc, working=len(covered)
         )

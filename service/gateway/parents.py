@@ -21,6 +21,7 @@ from service.model.orders import (
     ParentStatus,
     PauseParent,
     ResumeParent,
+    Side,
 )
 from service.model.parameters import Parameters, catalogue
 from service.model.time import SECOND, Now, SessionClock
@@ -258,14 +259,16 @@ def _amend(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refu
     parent.order = msgspec.structs.replace(order, parameters=merged, quantity=quantity)
     parent.window_start, parent.window_end = window
     _change(state, parent, asked, "amended", now)
-    limit = parent.limit_price
     for child in list(progress.live.values()):
-        dearest = max(
-            (child.price, child.replace_price), key=lambda p: p * child.side.sign if p else -(1 << 62)
-        )
-        if limit and (dearest - limit) * child.side.sign > 0:
+        prices = (child.price, child.replace_price) if child.replacing else (child.price,)
+        if any(_past_limit(price, parent.limit_price, child.side) for price in prices):
             insist_cancel(state, child, "limit price amended", now)
     return None
+
+
+def _past_limit(price: int, limit: int, side: Side) -> bool:
+    """A market order (price 0) may trade past any limit."""
+    return bool(limit) and (price == 0 or (price - limit) * side.sign > 0)
 
 
 def _pause(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refusal | None:
