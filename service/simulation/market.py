@@ -148,9 +148,13 @@ class Market:
         for price, shown in self._levels(side):
             if self._beyond(order, price):
                 return
-            if rival is not None and (price - rival.price) * order.side.sign >= 0:
-                return
             available = self._depth.available(side, price, shown)
+            if rival is not None and (price - rival.price) * order.side.sign >= 0:
+                # At our own order's price, those ahead of it in the queue are met first.
+                taken = shown - available
+                if price == rival.price and rival.ahead > taken:
+                    yield price, shown, min(available, rival.ahead - taken)
+                return
             if available:
                 yield price, shown, available
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import time
@@ -270,7 +269,6 @@ async def run(settings: BrokerSettings, stop: asyncio.Event) -> None:
         ready.unlink(missing_ok=True)
         for task in (work, stopping):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(work, stopping, return_exceptions=True)
         await shell.stop()
         log.info("broker simulator stopped")

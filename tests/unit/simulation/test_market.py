@@ -248,13 +248,16 @@ class TestSelfTrade:
     def test_order_when_it_would_meet_our_own_then_stops_before_it_and_the_rest_is_canceled(self) -> None:
         h = Harness(BIDS, [(101, 30), (102, 40), (103, 9)])
         h.send(limit("ask", SELL, 5, 102))
+        h.book(BIDS, [(101, 30), (102, 50), (103, 9)])  # 40 ahead of it, 10 behind
         outcomes = h.send(limit("bid", BUY, 60, 103))
-        assert fills(outcomes) == [("bid", 30, 101)]
+        assert fills(outcomes) == [("bid", 30, 101), ("bid", 30, 102)]
+        outcomes = h.send(limit("more", BUY, 60, 103))
+        assert fills(outcomes) == [("more", 10, 102)]
         assert outcomes[-1].kind is Kind.CANCELED
         assert "self-trade" in outcomes[-1].text
 
-    def test_market_order_when_it_would_meet_our_own_then_stops_before_it(self) -> None:
-        h = Harness(BIDS, ASKS)
+    def test_market_order_when_our_own_is_the_best_quote_then_is_canceled(self) -> None:
+        h = Harness([(99, 20)], ASKS)
         h.send(limit("bid", BUY, 5, 100))
         outcomes = h.send(market("ask", SELL, 5))
         assert kinds(outcomes) == [Kind.NEW, Kind.CANCELED]
