@@ -74,24 +74,28 @@ def obey(application: Counterparty, command: dict[str, str]) -> None:
             say(event="numbers", raw=f"{session.getExpectedSenderNum()} {session.getExpectedTargetNum()}")
 
 
-def main(port: str, folder: str) -> None:
+def main(port: str, folder: str, certificate: str = "", key: str = "") -> None:
     template = string.Template((FIX_CONFIGS / "acceptor.cfg").read_text())
     settings_file = Path(folder) / "acceptor.cfg"
-    settings_file.write_text(
-        template.substitute(
-            port=port,
-            store_dir=f"{folder}/store",
-            log_dir=f"{folder}/log",
-            dictionary=FIX_CONFIGS / "FIX44.xml",
-            sender_comp_id="BROKERSIM",
-            target_comp_id="SLIPSTREAM",
-        )
+    text = template.substitute(
+        port=port,
+        store_dir=f"{folder}/store",
+        log_dir=f"{folder}/log",
+        dictionary=FIX_CONFIGS / "FIX44.xml",
+        sender_comp_id="BROKERSIM",
+        target_comp_id="SLIPSTREAM",
     )
+    kind = fix.ThreadedSocketAcceptor
+    if certificate:
+        kind = fix.SSLSocketAcceptor
+        tls = (
+            f"ServerCertificateFile={certificate}\nServerCertificateKeyFile={key}\nCertificateVerifyLevel=0\n"
+        )
+        text = text.replace("[SESSION]", f"{tls}[SESSION]")
+    settings_file.write_text(text)
     settings = fix.SessionSettings(str(settings_file))
     application = Counterparty()
-    acceptor = fix.ThreadedSocketAcceptor(
-        application, fix.FileStoreFactory(settings), settings, fix.FileLogFactory(settings)
-    )
+    acceptor = kind(application, fix.FileStoreFactory(settings), settings, fix.FileLogFactory(settings))
     acceptor.start()
     say(event="listening")
     for line in sys.stdin:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,14 +25,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that raises no event, such as a line in a file."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
 def fields_of(raw: str) -> Fields:
     return dict(item.split("=", 1) for item in raw.split("\x01") if item)
 
 
 class Broker:
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *tls: Path) -> None:
         self.folder = folder
         self.port = port
+        self.tls = tls
         self.seen: list[tuple[str, Fields]] = []
         self._process: asyncio.subprocess.Process | None = None
 
@@ -43,6 +51,7 @@ class Broker:
             str(Path(__file__).parent / "acceptor.py"),
             str(self.port),
             str(self.folder),
+            *map(str, self.tls),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
