@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,6 +15,8 @@ from aiokafka.errors import KafkaError
 from service.feeds.pacing import GroupLag
 from service.telemetry.feed import FeedSensor
 from service.transport.topics import MD
+
+_PATIENCE: Final = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +50,8 @@ class LagReader:
     async def lag(self) -> Mapping[str, GroupLag] | None:
         """The lag of each group; the first answer is what ``moved`` is measured against."""
         try:
-            return await self._read()
+            async with asyncio.timeout(_PATIENCE):
+                return await self._read()
         except (KafkaError, OSError) as error:
             log.debug("lag of %s: %r", ", ".join(self._groups), error)
             await self.stop()
