@@ -116,6 +116,7 @@ class Core:
         self._policies = policies
         self._cadence_floor = cadence_floor
         self._evaluator = Evaluator(policies, models)
+        self._evaluator.killed = self.kills.keys()
         self._handlers: dict[type[Message], Callable[[Any, Turn], None]] = {
             FeedHeartbeat: self._nothing,
             ReferenceSnapshot: self._reference,

@@ -6,7 +6,7 @@ record, and hurts no other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -46,10 +46,12 @@ class Evaluator:
 
     Attributes:
         requests: Model requests under way, by number.
+        killed: Scopes of the kills in force: a killed model is not asked, the placement serves.
     """
 
     def __init__(self, policies: Mapping[str, Policy], models: Mapping[str, str]) -> None:
         self.requests: dict[int, Asked] = {}
+        self.killed: Collection[str] = ()
         self._last_request = 0
         self._models = models
         self._thinkers: dict[str, ModelPolicy] = {
@@ -89,6 +91,9 @@ class Evaluator:
         thinker = self._thinkers.get(name)
         if thinker is None or name not in self._models:
             _trouble(parent, "unavailable", name, turn)
+            return None
+        if self.killed and f"model={self._models[name]}" in self.killed:
+            _trouble(parent, "killed", name, turn)
             return None
         try:
             values = thinker.observe(view)

@@ -6,6 +6,7 @@ that live, benchmark and test run the same shell.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -33,6 +34,8 @@ from service.transport.topics import DECISIONS, INPUTS, SIGNALS
 
 MOST_ITEMS: Final = 500
 """Inputs in one record of ``inputs.v1``."""
+
+log = logging.getLogger(__name__)
 
 Ask = Callable[[int, str, Sequence[tuple[float, ...]]], ModelAnswer | None]
 
@@ -235,6 +238,8 @@ class Shell:
         for decision in out.decisions:
             self._record.send(DECISIONS, decision.parent_id.encode(), decision)
             self._sensor.on_decision(decision.policy, decision.action)
+            if decision.action == "alarm":
+                log.error("parent %s is stopped: %s", decision.parent_id, decision.reason)
         for signal in out.signals:
             self._record.send(SIGNALS, signal.symbol.encode(), signal)
         self._waiting += out.requests

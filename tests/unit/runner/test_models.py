@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.model.events import KillEngaged
 from service.model.orders import SubmitChild
 from service.model.parameters import ModelMode
 from service.model.records import ModelAnswer
@@ -158,3 +159,12 @@ def test_the_placement_brings_the_parent_home_when_the_window_ends() -> None:
     out = desk.admit(policy="thinking", filled=2_000, end_behaviour=None)
     assert out.requests == []
     assert [c.reason for c in out.commands] == ["closing"]
+
+
+def test_a_killed_model_is_not_asked_and_the_placement_serves() -> None:
+    desk = desk_with()
+    scope = f"model={LABEL['timer']}"
+    desk.feed(KillEngaged(scope=scope, by="bob", reason="odd", ts_utc=0))
+    out = desk.admit(policy="thinking")
+    assert out.requests == []
+    assert [(d.action, d.reason) for d in out.decisions] == [("fallback", "killed"), ("submit", "join")]
