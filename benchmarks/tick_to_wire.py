@@ -1,9 +1,9 @@
 """(b) Tick to wire: from the record in the runner's hands to the FIX bytes handed to the socket.
 
 Ours: the real roles ``runner`` and ``gateway``, with features, ONNX, the hop, the gate and a synced journal.
-Bare: the same libraries in the same processes on the same Kafka (``benchmarks.bare_chain``). Both get the same
-open-loop load, about 5,000 events and 200 orders a second, and trade with the same acceptor. They alternate in pairs;
-a run in which others used over a tenth of a core is void.
+Bare: the same libraries in the same processes on the same Kafka (``benchmarks.bare_chain``). Both get the
+same open-loop load, about 5,000 events and 200 orders a second, and trade with the same acceptor. They
+alternate in pairs; a run in which others used over a tenth of a core is void.
 """
 
 from __future__ import annotations
@@ -246,8 +246,9 @@ async def run(kafka: KafkaProcess) -> list[Figure]:
             for label, done in (("ours", mine), ("bare", theirs)):
                 q = done.quantiles
                 print(
-                    f"  pair {number + 1} {label}: n {q.n}, {done.orders_per_second:.0f} orders/s, p50 {q.p50:.0f} "
-                    f"p99 {q.p99:.0f} p99.9 {q.p999:.0f} us, others {done.others:.2f} of a core",
+                    f"  pair {number + 1} {label}: n {q.n}, {done.orders_per_second:.0f} orders/s, "
+                    f"p50 {q.p50:.0f} p99 {q.p99:.0f} p99.9 {q.p999:.0f} us, "
+                    f"others {done.others:.2f} of a core",
                     flush=True,
                 )
             if max(mine.others, theirs.others) > OTHERS_AT_MOST:

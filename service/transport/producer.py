@@ -225,7 +225,8 @@ class Producer:
         """Give a producer whose identity the broker no longer accepts a new one."""
         await asyncio.sleep(0.25)
         retriable = isinstance(error, OSError) or getattr(error, "retriable", False)
-        if retriable or self._producer is not failed or self._stopping:
+        replaced = self._producer is not failed
+        if retriable or replaced or self._stopping:
             return
         replacement = self._new()
         try:

@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self.name = self.name or str(transport.get_extra_info("peername") or "local")
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -216,7 +216,7 @@ class StreamServer:
     @property
     def port(self) -> int:
         """Port of a TCP server (useful when 0 was asked)."""
-        server = cast(asyncio.Server, self._server)
+        server = cast("asyncio.Server", self._server)
         return int(server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
