@@ -101,9 +101,7 @@ class Engine:
         dictionary.write_bytes(lenient_dictionary(config.dictionary))
         settings_file = config.store_dir / "session.cfg"
         settings_file.write_text(settings_text(config, dictionary.resolve()))
-        kind = getattr(quickfix, "SSLSocketInitiator", None) if config.tls else quickfix.SocketInitiator
-        if kind is None:
-            raise FixConfigError(f"session {self}: this build of quickfix has no TLS; install quickfix-tls")
+        kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
         application = _Application(self._happened)
         try:
             settings = quickfix.SessionSettings(str(settings_file))
@@ -115,7 +113,8 @@ class Engine:
                 session.setNextTargetMsgSeqNum(max(1, expect_from))
             initiator.start()
         except quickfix.FIXException as error:
-            raise FixConfigError(f"session {self}: {error}") from error
+            hint = "; this build has no TLS, quickfix-tls has" if "HAVE_SSL" in str(error) else ""
+            raise FixConfigError(f"session {self}: {error}{hint}") from error
         self._application, self._initiator, self._session = application, initiator, session
 
     def cut(self) -> Callable[[], None]:
