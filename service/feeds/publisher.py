@@ -67,7 +67,7 @@ class Publisher:
         self._clock: SessionClock | None = None
         self._next_event = self._start
         self._shown: dict[str, tuple[int, int]] = {}
-        self._watermark = self._start
+        self._watermark = self._start - 1
         self.published = 0
         self.done = False
 
@@ -100,7 +100,7 @@ class Publisher:
         if self.done:
             mark = self._end
         elif self._clock is None:
-            mark = self._start
+            mark = self._start - 1
         elif self._clock.speed == 0.0:
             mark = self._next_event - 1
         else:

@@ -200,6 +200,7 @@ async def test_replay_when_it_waits_for_a_file_then_alive_but_market_time_stands
         begin.touch()
         seen = await watcher.until(lambda s: s.done)
     assert unstamped(seen.events) == expected(settings, 30)
+    assert seen.late_watermarks == 0
 
 
 async def test_replay_when_as_fast_as_possible_then_within_the_lag_of_the_group_that_it_follows(

@@ -105,10 +105,11 @@ def test_heartbeat_when_kafka_is_long_away_then_none_is_piled_up() -> None:
     assert not bench.log.sent
 
 
-def test_watermark_when_waiting_to_start_then_the_start() -> None:
+def test_watermark_when_waiting_to_start_then_just_before_it() -> None:
     bench = Bench()
     bench.publisher.expect(bench.start + SECOND)
-    assert bench.publisher.watermark(UTC + 60 * SECOND) == bench.start
+    assert bench.publisher.watermark(UTC + 60 * SECOND) == bench.start - 1
+    assert bench.publisher.market(UTC + 60 * SECOND) == bench.start
 
 
 def test_watermark_when_the_market_is_quiet_then_runs_with_time_up_to_the_next_event() -> None:
