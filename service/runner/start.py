@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from service.model.reference import Reference, parse_reference
+from service.model.time import MILLISECOND
 from service.policy.contract import Policy, PolicyError
 from service.policy.manifest import BoundPolicy, Manifest
 from service.policy.registry import Found, discover
@@ -131,7 +132,9 @@ def _bound(policy: Policy, models: Mapping[str, ServedModel]) -> Policy:
     if not isinstance(wanted, BoundPolicy):
         raise StartError(f"policy {policy.name}: {type(wanted).__name__} has no bound(manifest)")
     try:
-        bound = wanted.bound(Manifest.model_validate_json(models[wanted.name].manifest))
+        manifest = Manifest.model_validate_json(models[wanted.name].manifest)
+        bound = wanted.bound(manifest)
     except (PolicyError, ValueError) as error:
         raise StartError(f"policy {policy.name}, model {wanted.name}: {error}") from error
-    return dataclasses.replace(policy, model=bound)
+    cadence = max(policy.cadence, manifest.cadence_ms * MILLISECOND)
+    return dataclasses.replace(policy, model=bound, cadence=cadence)
