@@ -117,7 +117,7 @@ class Manifest(_Entry):
         name: Name of the folder.
         signals: Names of the signals that its policy must be given.
         horizon: Seconds of market time that the prediction looks ahead.
-        cadence_ms: Smallest market time between two evaluations of a parent; the policy's own if that is longer.
+        cadence_ms: Smallest market time between two evaluations of a parent; a policy may be slower.
         budget_us: UTC that one call may take, for all rows; a later answer is thrown away.
         fallback: What serves when there is no answer: the policy's placement.
         actions: Thresholds of the score, by the names that the policy knows.
