@@ -1,0 +1,123 @@
+"""The limits file: what a risk officer writes is what the gate gets, or an error that names the place."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from service.gateway.limits_file import LimitsFileError, load_limits, parse_limits
+from service.model.reference import load_reference
+from service.model.time import MILLISECOND
+from service.risk import Level
+
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = load_reference(ROOT / "deploy" / "reference.toml")
+TEXT = """\
+[market_data]
+max_heartbeat_age_ms = 1500
+max_reference_age_ms = 3000
+
+[session]
+messages_per_second = 500
+
+[[strategies]]
+name = "*"
+messages_per_second = 250
+
+[[instruments]]
+symbol = "AURA"
+max_order_quantity = 1000
+max_order_value = 250_000.50
+collar_bps = 150
+max_spread_bps = 100
+max_long = 60_000
+max_short = 50_000
+max_gross = 100_000
+messages_per_second = 200
+
+[[instruments]]
+symbol = "BOLT"
+max_order_quantity = 2000
+"""
+
+
+def error(text: str) -> str:
+    with pytest.raises(LimitsFileError) as caught:
+        parse_limits(text, "limits.toml", REFERENCE)
+    return str(caught.value)
+
+
+def test_every_field_reaches_its_limit() -> None:
+    limits = parse_limits(TEXT, "limits.toml", REFERENCE)
+    aura = limits.instruments["AURA"]
+    assert (aura.max_order_quantity, aura.max_order_value) == (1000, Decimal("250000.50"))
+    assert (aura.collar_bps, aura.max_spread_bps) == (150, 100)
+    assert (aura.max_long, aura.max_short, aura.max_gross) == (60_000, 50_000, 100_000)
+    assert aura.messages_per_second == 200
+    assert limits.rate(Level.SESSION, "*") == 500
+    assert limits.rate(Level.STRATEGY, "anything") == 250
+    assert limits.market_data.max_heartbeat_age == 1500 * MILLISECOND
+    assert limits.market_data.max_reference_age == 3000 * MILLISECOND
+
+
+def test_what_is_left_out_is_zero() -> None:
+    limits = parse_limits(TEXT, "limits.toml", REFERENCE)
+    bolt = limits.instruments["BOLT"]
+    assert (bolt.max_order_value, bolt.collar_bps, bolt.messages_per_second) == (Decimal(0), 0, 0)
+    empty = parse_limits("", "limits.toml", REFERENCE)
+    assert not empty.instruments
+    assert empty.rate(Level.SESSION, "*") == 0
+    assert empty.market_data.max_heartbeat_age == 0
+
+
+def test_the_version_is_of_the_text() -> None:
+    one, other = (parse_limits(t, "x", REFERENCE).version for t in (TEXT, TEXT + "# more\n"))
+    assert one != other
+
+
+ERRORS = [
+    # what stands there, what somebody wrote, and what the error says behind the file's name
+    ("collar_bps = 150", "collar_bps = 1001", "line 16: instruments AURA: collar_bps: 1001 is above the"),
+    ("max_long = 60_000", "max_lng = 1", "line 18: instruments AURA: max_lng: no such field"),
+    ("[session]", "[sesion]", "line 5: sesion: no such field"),
+    ('"BOLT"', '"ZZZ"', "line 24: instruments ZZZ: symbol is not in the reference file"),
+    ('"BOLT"', '"AURA"', "line 23: instruments: symbol 'AURA' stands there twice"),
+    ("quantity = 2000", 'quantity = "2000"', "line 25: instruments BOLT: max_order_quantity"),
+    ("quantity = 2000", "quantity = 20.5", "line 25: instruments BOLT: max_order_quantity"),
+    ("quantity = 2000", "quantity = -1", "line 25: instruments BOLT: max_order_quantity"),
+    ("quantity = 2000", "quantity = true", "line 25: instruments BOLT: max_order_quantity"),
+    ("second = 500", "second = 2001", "line 6: session: messages_per_second: 2001 is above the ceiling"),
+    ("age_ms = 1500", "age_ms = 5001", "line 2: market_data: max_heartbeat_age_ms: 5001 is above"),
+    ("250_000.50", "10_000_000.01", "line 15: instruments AURA: max_order_value: 10000000.01 is above"),
+    ("250_000.50", "nan", "line 15: instruments AURA: max_order_value"),
+    ('name = "*"', 'name = ""', "line 9: strategies 1: name"),
+    ("[session]\n", "session = 3\n[sssion]\n", "line 6: sssion: no such field"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), ERRORS)
+def test_an_error_names_file_line_table_and_field(old: str, new: str, message: str) -> None:
+    text = error(TEXT.replace(old, new, 1))
+    assert text.startswith("limits.toml, line ")
+    assert message in text
+
+
+def test_a_strategy_that_stands_there_twice_is_an_error() -> None:
+    twice = TEXT + '[[strategies]]\nname = "*"\nmessages_per_second = 1\n'
+    assert "strategies: name '*' stands there twice" in error(twice)
+
+
+def test_text_that_is_not_toml_is_an_error_with_its_line() -> None:
+    assert "line 1" in error("[market_data\n")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LimitsFileError, match=r"nowhere\.toml"):
+        load_limits(tmp_path / "nowhere.toml", REFERENCE)
+
+
+def test_the_default_file_holds_together_and_covers_every_instrument() -> None:
+    limits = load_limits(ROOT / "deploy" / "limits.toml", REFERENCE)
+    assert set(limits.instruments) == set(REFERENCE.by_symbol)
+    for row in limits.instruments.values():
+        assert all(getattr(row, name) > 0 for name in row.__struct_fields__)
