@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.events import (
@@ -177,7 +177,6 @@ class World:
     given=parameters,
     steps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 10_000)), max_size=120),
 )
-@settings(max_examples=150)
 def test_the_core_survives_any_order_of_events_never_offers_too_much_and_replays(
     policy: str, side: Side, quantity: int, given: dict[str, Any], steps: list[tuple[str, int]]
 ) -> None:
