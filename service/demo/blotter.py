@@ -225,7 +225,7 @@ class Blotter:
             case _ if isinstance(event, _ENDED):
                 child.open = False
                 if isinstance(event, ChildRejected):
-                    return f"{event.child_id}: rejected by the broker, {event.reason}"
+                    return f"{event.child_id}: not accepted, {event.reason}"
         return None
 
     def _fill(self, parent: Parent, child: Child, fill: ChildFill) -> str | None:

@@ -1,0 +1,126 @@
+"""The command line: what it offers, and how it says what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from service.cli import ROLES, main
+
+
+def invoke(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, env=env)
+
+
+def one_line_error(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    (line,) = result.output.strip().splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_describes_its_options(role: str) -> None:
+    result = invoke("run", role, "--help")
+    assert result.exit_code == 0, result.output
+    assert "--metrics-port" in result.output
+    assert "--run-dir" in result.output
+
+
+def test_help_imports_no_room() -> None:
+    program = (
+        "import sys; sys.argv = ['slipstream', '--help']\n"
+        "from service.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in sys.modules if m.startswith('service.') and m != 'service.cli'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_missing_recording_is_one_line(tmp_path: Path) -> None:
+    assert "nothing was recorded here" in one_line_error(invoke("replay", str(tmp_path), "--check"))
+    assert "nothing was recorded here" in one_line_error(invoke("report", str(tmp_path)))
+
+
+def test_a_bad_reference_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "reference.toml"
+    path.write_text("[[venues]]\nname = 5")
+    arguments = ("run", "recorder", "--run-dir", str(tmp_path), "--reference", str(path))
+    assert "reference.toml" in one_line_error(invoke(*arguments))
+
+
+def test_a_taken_metrics_port_is_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "service.cli",
+                "run",
+                "recorder",
+                "--run-dir",
+                tmp_path,
+                "--metrics-port",
+                port,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    where = f"127.0.0.1:{port}"
+    error = (
+        f"Error: metrics cannot be served on {where}: Address already in use; choose another --metrics-port"
+    )
+    assert done.stderr.strip() == error
+
+
+def test_a_role_that_is_not_there_is_not_healthy(tmp_path: Path) -> None:
+    line = one_line_error(invoke("health", "gateway", "--run-dir", str(tmp_path)))
+    assert "gateway is not ready" in line
+
+
+def test_a_kill_wants_a_reason(tmp_path: Path) -> None:
+    assert "Missing option '--reason'" in invoke("kill", "--run-dir", str(tmp_path)).output
+
+
+def test_an_unknown_policy_is_refused_before_anything_is_sent() -> None:
+    arguments = ("parent", "new", "--symbol", "AURA", "--side", "buy", "--quantity", "1", "--policy", "twop")
+    assert "no policy twop: installed are" in one_line_error(invoke(*arguments, "--kafka", "127.0.0.1:1"))
+
+
+def test_a_parent_takes_every_parameter_of_the_catalogue() -> None:
+    from service.model.parameters import catalogue
+
+    for action in ("new", "amend"):
+        output = invoke("parent", action, "--help").output
+        for name in catalogue():
+            assert f"--{name.replace('_', '-')}" in output
+
+
+def test_policies_are_described_with_their_parameters() -> None:
+    output = invoke("policies").output
+    for name in ("twap", "vwap", "pov", "is", "timing"):
+        assert f"{name}: " in output
+    assert "--target-participation" in output
+
+
+def test_a_demo_does_not_write_into_a_folder_that_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "demo", "--run-dir", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is not empty; give another --run-dir" in done.stderr
