@@ -359,9 +359,13 @@ def digest(core: Core) -> dict[str, Any]:
         "exposures": {
             symbol: (e.position, e.working_buy, e.working_sell, e.unknown)
             for symbol, e in ledger.exposures.items()
-            if symbol
+            if e.position or e.working_buy or e.working_sell or e.unknown
         },
-        "progress": {p: (g.filled, g.money, g.working, list(g.live)) for p, g in ledger.parents.items()},
+        "progress": {
+            p: (g.filled, g.money, g.working, list(g.live))
+            for p, g in ledger.parents.items()
+            if g.filled or g.working or g.live
+        },
         "parents": {p: state.snapshot(parent) for p, parent in state.parents.items()},
         "next_child": {p: parent.next_child for p, parent in state.parents.items()},
         "open": list(state.open),
@@ -370,7 +374,7 @@ def digest(core: Core) -> dict[str, Any]:
         "chasing": list(state.chasing),
         "offsets": state.offsets,
         "report_seq": state.report_seq,
-        "next_id": state.next_cl_ord_id(),
+        "next_id": (state._prefix, state._numbers),
     }
 
 

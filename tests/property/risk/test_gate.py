@@ -1,0 +1,227 @@
+"""For any intents, reports, kills, clock jumps and restarts: no limit is exceeded and no cancel refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
+from service.model.orders import OrdStatus, OrdType, ParentStatus, Side
+from service.model.time import MILLISECOND, SECOND
+from tests.unit.gateway.driver import PRICE, Driver, digest
+
+LIMITS = """
+[market_data]
+max_heartbeat_age_ms = 1500
+max_reference_age_ms = 3000
+[session]
+messages_per_second = 8
+[[strategies]]
+name = "*"
+messages_per_second = 6
+[[instruments]]
+symbol = "AURA"
+max_order_quantity = 300
+max_order_value = 25_000
+collar_bps = 100
+max_spread_bps = 50
+max_long = 500
+max_short = 400
+max_gross = 900
+messages_per_second = 5
+"""
+LONG, SHORT, GROSS, LARGEST, COLLAR = 500, 400, 900, 300, 100
+PARENTS = {"P1": (Side.BUY, 700), "P2": (Side.SELL, 600), "P3": (Side.BUY, 250)}
+QUANTITIES = st.integers(-5, 320)
+PRICES = st.integers(-12, 125).map(lambda ticks: PRICE + 100 * ticks)
+
+
+class Gateway(RuleBasedStateMachine):
+    """A hostile runner, a capricious but honest broker, and somebody with a finger on the kill."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.desk = Driver(limits=LIMITS)
+        self.numbers = dict.fromkeys(PARENTS, 0)
+        self.judged = 0
+        for parent_id, (side, quantity) in PARENTS.items():
+            self.desk.admit(parent_id=parent_id, side=side, quantity=quantity)
+
+    @property
+    def live(self) -> list[str]:
+        return list(self.desk.core.state.ledger.live)
+
+    @rule(
+        parent_id=st.sampled_from(list(PARENTS)),
+        quantity=QUANTITIES,
+        price=PRICES,
+        market=st.booleans(),
+        side=st.sampled_from([None, None, None, Side.BUY, Side.SELL]),
+        skip=st.integers(-1, 2),
+    )
+    def submit(
+        self, parent_id: str, quantity: int, price: int, market: bool, side: Side | None, skip: int
+    ) -> None:
+        self.numbers[parent_id] = max(0, self.numbers[parent_id] + 1 + skip)
+        changes: dict[str, Any] = {"ord_type": OrdType.MARKET, "price": 0} if market else {"price": price}
+        if side is not None:
+            changes["side"] = side
+        self.desk.submit(f"{parent_id}.{self.numbers[parent_id]}", quantity=quantity, **changes)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), quantity=QUANTITIES, price=PRICES)
+    def replace(self, data: st.DataObject, quantity: int, price: int) -> None:
+        self.desk.replace(data.draw(st.sampled_from(self.live)), quantity=quantity, price=price)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Never refused: it goes out, or one is out already, or there is no session to send it on."""
+        child_id = data.draw(st.sampled_from(self.live))
+        order, before = self.desk.order(child_id), len(self.desk.cancels_sent)
+        was = order.canceling
+        self.desk.cancel(child_id)
+        assert was or len(self.desk.cancels_sent) == before + 1
+
+    # The broker
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), amount=st.integers(1, 200), twice=st.booleans())
+    def fill(self, data: st.DataObject, amount: int, twice: bool) -> None:
+        """No more than the version of the order that the broker has."""
+        child_id = data.draw(st.sampled_from(self.live))
+        order = self.desk.order(child_id)
+        amount = min(amount, order.quantity - order.cum_quantity)
+        if amount <= 0:
+            return
+        self.desk.fill(amount, child_id)
+        if twice:
+            exec_id = f"E{self.desk.exec_ids}"
+            self.desk.report(
+                "F",
+                OrdStatus.PARTIALLY_FILLED,
+                child_id,
+                exec_id=exec_id,
+                last_quantity=amount,
+                last_price=PRICE,
+                poss_dup=True,
+            )
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), yes=st.booleans())
+    def answer(self, data: st.DataObject, yes: bool) -> None:
+        """Answer what is pending, with yes or no; acknowledge what is not."""
+        child_id = data.draw(st.sampled_from(self.live))
+        order = self.desk.order(child_id)
+        if order.replacing:
+            if yes:
+                self.desk.replaced(child_id)
+            else:
+                self.desk.refuse_cancel(child_id, cl_ord_id=order.replace_id)
+        elif order.canceling:
+            if yes:
+                self.desk.canceled(child_id)
+            else:
+                self.desk.refuse_cancel(child_id)
+        elif order.unknown:
+            status = OrdStatus.NEW if yes else OrdStatus.CANCELED
+            self.desk.report("I", status, child_id, cum_quantity=order.cum_quantity)
+        elif yes:
+            self.desk.acknowledge(child_id)
+        else:
+            self.desk.canceled(child_id)
+
+    # The world
+
+    @rule(milliseconds=st.sampled_from([0, 1, 100, 400, 1000, 1600, -700]))
+    def time_passes(self, milliseconds: int) -> None:
+        self.desk.tick(after=milliseconds * MILLISECOND)
+
+    @rule(bad=st.sampled_from([{}, {}, {}, {"crossed": True}, {"jumped": True}, {"ask": 2 * PRICE}]))
+    def market(self, bad: dict[str, Any]) -> None:
+        self.desk.refresh(**bad)
+
+    @rule(scope=st.sampled_from(["all", "parent=P1", "symbol=AURA", "what?"]))
+    def kill(self, scope: str) -> None:
+        self.desk.kill(scope)
+
+    @rule()
+    def release_and_resume(self) -> None:
+        from service.model.orders import ResumeParent
+
+        for scope in list(self.desk.core.state.kills.engaged):
+            self.desk.release(scope)
+        for parent_id, parent in self.desk.core.state.open.items():
+            if parent.status is ParentStatus.PAUSED:
+                self.desk.command(
+                    ResumeParent(
+                        command_id="r", parent_id=parent_id, symbol="AURA", by="alice", ts_utc=self.desk.utc
+                    )
+                )
+
+    @rule()
+    def reconnect(self) -> None:
+        self.desk.log_off()
+        self.desk.log_on()
+
+    @rule()
+    def restart(self) -> None:
+        """A kill -9: a new core from the journal's own bytes, equal to the old one."""
+        again = self.desk.replayed()
+        assert digest(again) == digest(self.desk.core)
+        self.desk.core = self.desk.replayed()
+        self.desk.start()
+        self.desk.log_on()
+
+    # What must hold whatever happened
+
+    @invariant()
+    def no_position_limit_is_exceeded(self) -> None:
+        exposure = self.desk.core.state.ledger.exposure("AURA")
+        assert exposure.position + exposure.working_buy <= LONG
+        assert exposure.working_sell - exposure.position <= SHORT
+        assert abs(exposure.position) + exposure.working_buy + exposure.working_sell <= GROSS
+
+    @invariant()
+    def no_parent_can_over_execute(self) -> None:
+        for parent_id, (_, quantity) in PARENTS.items():
+            progress = self.desk.core.state.ledger.progress(parent_id)
+            assert progress.filled + progress.working <= quantity
+
+    @invariant()
+    def no_order_that_went_out_breaks_a_limit_of_its_own(self) -> None:
+        for request in self.desk.requests[self.judged :]:
+            if not isinstance(request, NewOrderSingle | OrderCancelReplaceRequest):
+                continue
+            approved = request.approved
+            approved.verify()
+            assert 0 < approved.quantity <= LARGEST
+            if approved.ord_type is OrdType.LIMIT:
+                assert approved.price * approved.quantity <= 25_000 * 10_000
+                assert abs(approved.price - PRICE) * 10_000 <= COLLAR * PRICE
+        self.judged = len(self.desk.requests)
+
+    @invariant()
+    def nothing_new_went_out_faster_than_allowed(self) -> None:
+        stamps = [
+            r.transact_time
+            for r in self.desk.requests
+            if isinstance(r, NewOrderSingle | OrderCancelReplaceRequest)
+        ]
+        newest = self.desk.utc
+        assert sum(1 for t in stamps if newest - SECOND < t <= newest) <= 5 or any(t > newest for t in stamps)
+
+    @invariant()
+    def what_is_killed_is_being_cancelled(self) -> None:
+        state = self.desk.core.state
+        for order in state.ledger.live.values():
+            if state.kill_covering(order):
+                assert order.insist
+                assert order.child_id in state.chasing
+
+
+Gateway.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestGateway = Gateway.TestCase
