@@ -133,6 +133,11 @@ class Broker:
         self._deliver(self._exchange.drain())
         self._log.close()
 
+    def abandon(self) -> None:
+        """Close the log as it is: what the next life knows is what the log has."""
+        self._closed = True
+        self._log.close()
+
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:
             return

@@ -51,6 +51,8 @@ def fields_of(text: str) -> Fields:
 def request_of(fields: Fields, owner: str, reference: Reference) -> Request | Unsupported:
     """What a client's application message asks of the exchange."""
     message_type = fields.get("35", "")
+    if not _is_text(fields):
+        return _refuse({"34": fields.get("34", "0"), "35": message_type}, OTHER, "a field is not UTF-8 text")
     try:
         match message_type:
             case "D":
@@ -84,6 +86,15 @@ def request_of(fields: Fields, owner: str, reference: Reference) -> Request | Un
     except _Scope as error:
         return _refuse(fields, OTHER, str(error))
     return _refuse(fields, UNSUPPORTED_MESSAGE_TYPE, f"message type {message_type} is not supported")
+
+
+def _is_text(fields: Fields) -> bool:
+    """The engine hands bytes that are not UTF-8 over as lone surrogates, which no log and no answer takes."""
+    try:
+        "".join(fields.values()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Scope(ValueError):

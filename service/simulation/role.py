@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from aiokafka.errors import KafkaError
@@ -142,6 +142,8 @@ class Shell:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0
         self._reader: Reader | None = None
+        self._failure: Exception | None = None
+        self._failed = asyncio.Event()
 
     async def start(self) -> None:
         """Listen for clients; nothing matches before the market is there.
@@ -151,23 +153,41 @@ class Shell:
         """
         await self._engine.start()
 
+    async def failure(self) -> None:
+        """Wait until a step fails, and raise what it raised: a broker that lost an answer must not go on."""
+        await self._failed.wait()
+        assert self._failure is not None
+        raise self._failure
+
     async def stop(self) -> None:
         """Answer what is under way, log clients out, close the logs."""
         if self._timer is not None:
             self._timer.cancel()
-        self._broker.close()
+        if self._failure is None:
+            self._broker.close()
+        else:
+            self._broker.abandon()
         await self._engine.stop()
         if self._reader is not None:
             await self._reader.stop()
 
     def _on_inbound(self, batch: list[Inbound]) -> None:
-        self._broker.on_inbound(batch)
-        self._schedule()
+        if self._failure is None:
+            self._guard(lambda: self._broker.on_inbound(batch))
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._broker.pump()
-        self._schedule()
+        self._guard(self._broker.pump)
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        """Run one step of a callback, whose exceptions the loop would only log."""
+        try:
+            step()
+            self._schedule()
+        except Exception as error:
+            log.critical("the broker simulator cannot go on", exc_info=True)
+            self._failure = error
+            self._failed.set()
 
     def _schedule(self) -> None:
         due = self._exchange.next_due
@@ -185,8 +205,8 @@ class Shell:
 
     def on_market(self, messages: Sequence[MarketMessage]) -> None:
         """Apply market events of one partition."""
-        self._broker.on_market(messages)
-        self._schedule()
+        if self._failure is None:
+            self._guard(lambda: self._broker.on_market(messages))
 
     async def connect(self) -> None:
         """Find the market; tries until Kafka is there."""
@@ -260,15 +280,17 @@ async def run(settings: BrokerSettings, stop: asyncio.Event) -> None:
     ready = settings.run_dir / "ready" / "broker-sim"
     await shell.start()
     work = asyncio.create_task(_live(shell, settings), name="broker-sim market")
+    failing = asyncio.create_task(shell.failure(), name="broker-sim failure")
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            work.result()
+        await asyncio.wait({work, failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, failing):
+            if task.done():
+                task.result()
     finally:
         ready.unlink(missing_ok=True)
-        for task in (work, stopping):
-            task.cancel()
-        await asyncio.gather(work, stopping, return_exceptions=True)
+        for ended in (work, failing, stopping):
+            ended.cancel()
+        await asyncio.gather(work, failing, stopping, return_exceptions=True)
         await shell.stop()
         log.info("broker simulator stopped")

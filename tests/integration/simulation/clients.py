@@ -80,7 +80,7 @@ class Client:
         price: str = "",
         symbol: str = "AURA",
         time_in_force: str = "0",
-        more: Sequence[tuple[int, str]] = (),
+        more: Sequence[tuple[int, Any]] = (),
     ) -> None:
         """A NewOrderSingle; a market order without a price."""
         fields = [

@@ -269,3 +269,29 @@ def test_order_when_it_has_a_tag_of_the_clients_own_then_is_taken(tmp_path: Path
         client.order("a", "1", 5, "99.00", more=[(9001, "mine")])
         assert client.expect(t150="0")["11"] == "a"
         client.close()
+
+
+def test_order_when_its_name_is_not_text_then_is_refused_and_the_next_is_taken(tmp_path: Path) -> None:
+    with running(tmp_path) as broker:
+        client = SimplefixClient(broker.port, broker.client)
+        client.order("a", "1", 5, "99.00", more=[(58, b"\xe9")])
+        assert client.expect(t35="j")["372"] == "D"
+        client.order("b", "1", 5, "99.00", more=[(58, "\u00e9")])
+        assert client.expect(t150="0")["11"] == "b"
+        client.close()
+
+
+async def test_shell_when_an_answer_cannot_be_kept_then_the_role_ends_with_the_reason(tmp_path: Path) -> None:
+    client = f"CLIENT{next(_clients)}"
+    shell = Shell(BrokerSettings(run_dir=tmp_path, port=free_port(), clients=(client,)))
+    await shell.start()
+    try:
+        shell.resume()
+        shell._broker._log._orders.close()  # as a full or vanished disk would
+        peer = await asyncio.to_thread(SimplefixClient, shell._settings.port, client)
+        peer.order("a", "1", 5, "99.00")
+        with pytest.raises(ValueError, match="closed file"):
+            await asyncio.wait_for(shell.failure(), 15)
+        peer.close()
+    finally:
+        await shell.stop()

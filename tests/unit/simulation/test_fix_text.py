@@ -125,6 +125,7 @@ def test_replace_when_it_cannot_be_read_then_carries_its_fault(change: dict[str,
         ({"35": "R", "34": "9"}, 3),
         ({"35": "AF", "34": "9", "584": "r", "585": "3"}, 0),
         ({"35": "q", "34": "9", "11": "m", "530": "1"}, 5),
+        ({**ORDER, "34": "9", "11": "\udce9"}, 0),
     ],
 )
 def test_message_when_not_supported_then_gets_a_business_reject(fields: dict[str, str], reason: int) -> None:
