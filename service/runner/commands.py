@@ -18,7 +18,7 @@ FIRST_HOLD: Final = 250 * MILLISECOND
 LONGEST_HOLD: Final = 4 * SECOND
 """UTC that a parent offers nothing after a denial or a reject: doubling from the first to the longest."""
 
-REST: Final = 100 * MILLISECOND
+REST: Final = 50 * MILLISECOND
 """UTC that a parent offers nothing after it took and got nothing: the book that it sees is not to be had."""
 
 

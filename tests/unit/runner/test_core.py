@@ -338,7 +338,7 @@ def test_taking_that_gets_nothing_rests_before_it_tries_again() -> None:
     taken = next(c for c in desk.commands if c.time_in_force is TimeInForce.IOC)
     desk.accept(taken)
     assert desk.canceled(taken.child_id).commands == []
-    assert desk.timer(0.05).commands == []
+    assert desk.timer(0.04).commands == []
     assert any(c.time_in_force is TimeInForce.IOC for c in desk.timer(0.3).commands)
 
 
@@ -445,5 +445,5 @@ def test_news_that_crossed_on_the_way_costs_a_moment_and_no_more() -> None:
     assert desk.book(10_000, 10_100).commands
     for _ in range(5):
         desk.deny(child, "REQUEST_PENDING", "child=P1.1", command="replace")
-        assert desk.parent().hold_utc - desk.now.utc == 100_000_000
+        assert desk.parent().hold_utc - desk.now.utc == 50_000_000
     assert desk.parent().denials == 0
