@@ -75,6 +75,7 @@ class FixSession:
         self._engine = Engine(config, self._happened)
         self._encode = Encoder(timestamp_digits=config.timestamp_digits, order_capacity=config.order_capacity)
         self._sent: dict[int, str] = {}
+        self._last_seq = 0
         self._parse = Parser(
             instruments,
             load_dialect(config.dialects, config.dialect),
@@ -208,6 +209,10 @@ class FixSession:
         at = time.time_ns()
         if order:
             self._unanswered.add(request.cl_ord_id)
+        if seq <= self._last_seq:
+            # Sequence numbers were reset: what the old ones stood for is gone.
+            self._sent.clear()
+        self._last_seq = seq
         self._sent[seq] = request.cl_ord_id
         if len(self._sent) > _REMEMBERED:
             del self._sent[next(iter(self._sent))]

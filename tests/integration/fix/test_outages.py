@@ -90,6 +90,24 @@ async def test_order_when_the_counterparty_asks_for_it_in_mid_session_then_its_o
     assert [fields["11"] for event, fields in broker.seen if event == "app"] == ["O-1", "O-2"]
 
 
+async def test_numbers_when_reset_on_logon_then_a_reject_names_the_order_of_this_connection(
+    tmp_path: Path, broker: Broker
+) -> None:
+    async with Desk(config_for(tmp_path, broker.port, reset_on_logon=True)).trading(broker) as desk:
+        for number in range(3):
+            desk.session.send(new_order(f"OLD-{number}"))
+            await broker.expect("app", "D")
+        await broker.do("disconnect")
+        await desk.state(False)
+        await desk.state(True)
+        desk.session.send(new_order("NEW"))
+        order = await broker.expect("app", "D")
+        assert int(order["34"]) < 5
+        await broker.send("35=3|45=5|372=D|373=5")
+        await broker.send(f"35=3|45={order['34']}|372=D|373=5")
+        assert ((await desk.report()).cl_ord_id, (await desk.report()).cl_ord_id) == ("", "NEW")
+
+
 async def test_our_process_when_restarted_then_numbers_go_on_and_missed_reports_come(
     tmp_path: Path, broker: Broker
 ) -> None:
