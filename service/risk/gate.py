@@ -299,7 +299,7 @@ def _terms(order: _Order) -> Denied | None:
 
 def _child_number(text: str) -> bool:
     """A positive decimal number without leading zeros, small enough for every message."""
-    return 0 < len(text) <= 15 and text.isascii() and text.isdigit() and text[0] != "0"
+    return len(text) <= 15 and text.isascii() and text.isdigit() and text[0] != "0"
 
 
 def _limits_exist(order: _Order) -> Denied | None:
