@@ -23,7 +23,7 @@ from service.model.stream import RunnerHeartbeat, RunnerHello
 from service.model.time import MILLISECOND, SessionClock
 from service.policy.registry import discover
 from service.runner.shell import Shell
-from service.runner.start import ServedModel, Start, build_core, write_start
+from service.runner.start import ServedModel, Start, build_core, code_digest, write_start
 from service.settings import RoleSettings, stream_address
 from service.telemetry.inference import InferenceMetrics
 from service.telemetry.process import tune_collector
@@ -83,6 +83,7 @@ class Runner:
             partitions=partitions,
             cadence_floor=settings.cadence_floor_ms * MILLISECOND,
             policies=discover().sources,
+            code=code_digest(),
             models={
                 name: ServedModel(label=model.label, manifest=model.manifest.model_dump_json())
                 for name, model in served.models.items()

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,11 @@ from service.policy.contract import Policy, PolicyError
 from service.policy.manifest import BoundPolicy, Manifest
 from service.policy.registry import Found, discover
 from service.runner.core import Core
+from service.settings import ROOT
 from service.transport.producer import partition_for
+
+CORE_ROOMS: Final = ("model", "market", "policy", "runner")
+"""Rooms whose code makes decisions."""
 
 
 class StartError(ValueError):
@@ -39,6 +44,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         cadence_floor: Smallest market time between two evaluations of a parent, ns.
         policies: ``module:object sha256`` by name.
         models: By the name that policies use.
+        code: Digest of the core's own source (``code_digest``); empty if nobody took it.
     """
 
     runner_id: str
@@ -48,6 +54,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cadence_floor: int = 0
     policies: dict[str, str] = {}
     models: dict[str, ServedModel] = {}
+    code: str = ""
 
     @property
     def revision(self) -> str:
@@ -110,10 +117,21 @@ def build_core(start: Start, found: Found | None = None) -> Core:
     )
 
 
+def code_digest() -> str:
+    """Digest of the source that decides besides the policies: core, contract, market and vocabulary."""
+    digest = hashlib.sha256()
+    for room in CORE_ROOMS:
+        for path in sorted((ROOT / "service" / room).glob("**/*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def differences(start: Start, found: Found | None = None) -> list[str]:
-    """In what the policies here are not those of the document: one sentence each."""
+    """In what the code and the policies here are not those of the document: one sentence each."""
     found = discover() if found is None else found
-    return [
+    code = code_digest()
+    changed = [f"the core's code was {start.code}, here it is {code}"] if start.code not in ("", code) else []
+    return changed + [
         f"policy {name} was {source}, here it is {found.sources.get(name, 'not there')}"
         for name, source in start.policies.items()
         if found.sources.get(name) != source
