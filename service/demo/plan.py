@@ -219,9 +219,9 @@ def _synthetic(seconds: float) -> Plan:
 
 
 def _one_instrument(symbol: str, seconds: float, reference: Reference) -> Plan:
-    # A parent is about a quarter of a percent of a day's volume: small beside the market, many children.
+    # A parent is about a thousandth of a day's volume: small beside the market, all within the limits.
     volume = reference.by_symbol[symbol].reference_volume or 1_000_000
-    quantity = max(100, min(volume // 400, 20_000) // 100 * 100)
+    quantity = max(100, min(volume // 1000, 20_000) // 100 * 100)
     s = seconds
     return Plan(
         parents=(
