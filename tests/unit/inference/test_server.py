@@ -10,7 +10,8 @@ from service.inference.model import Model, Rows, load_model
 from service.inference.server import ModelServer
 from service.model.records import ModelAnswer
 from service.policy.manifest import load_manifest
-from service.telemetry.inference import InferenceSensor
+from service.telemetry.inference import InferenceMetrics, InferenceSensor
+from service.telemetry.metrics import REGISTRY
 from tests.unit.inference import onnx_models as made
 
 ROW = (0.5, 4.0)
@@ -171,3 +172,17 @@ async def test_start_when_idle_then_models_are_run_and_nothing_is_delivered(
     await b.server.stop()
     assert b.delivered.empty()
     assert b.heard.answered == 0
+
+
+async def test_metrics_when_calls_succeed_and_fail_then_rows_and_reasons_are_counted(tmp_path: Path) -> None:
+    model = load_model(made.write(tmp_path, made.identity(), name="measured", budget_us=ROOMY))
+    server = ModelServer({"measured": model}, lambda answer: None, InferenceMetrics())
+    server.ask(1, "measured", (ROW, ROW))
+    server.ask(2, "measured", ((0.5,),))
+    await server.stop()
+    label = {"model": model.label}
+    assert REGISTRY.get_sample_value("slipstream_model_loaded", label) == 1
+    assert REGISTRY.get_sample_value("slipstream_model_rows_total", label) == 2
+    assert REGISTRY.get_sample_value("slipstream_model_seconds_count", label) == 1
+    missed = {**label, "reason": "error"}
+    assert REGISTRY.get_sample_value("slipstream_model_missed_total", missed) == 1
