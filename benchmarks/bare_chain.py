@@ -1,8 +1,8 @@
 """The bare chain: the same libraries in the same processes doing the same work, with no code of ours.
 
 ``runner``: aiokafka getmany, msgspec decode, every Nth event one ORT run and one frame on a Unix socket.
-``gateway``: the frame off the socket, one write and one fdatasync, one quickfix send; it notes the time from the
-record in the runner's hands to the return of the send, and writes all of them at the end.
+``gateway``: the frame off the socket, one write and one fdatasync, one quickfix send; it notes the time from
+the record in the runner's hands to the return of the send, and writes all of them at the end.
 ``acceptor``: quickfix; acknowledges and cancels each order (both chains trade with it).
 """
 

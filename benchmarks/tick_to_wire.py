@@ -29,7 +29,8 @@ from service.model.orders import NewParent, ParentOrder, Side
 from service.model.parameters import Parameters
 from service.settings import ROOT
 from service.transport.consumer import Reader
-from service.transport.kafka_process import KafkaProcess, free_port
+from service.transport.kafka_probe import free_port
+from service.transport.kafka_process import KafkaProcess
 from service.transport.producer import Producer
 from service.transport.topics import MD, ORDERS, PARENTS, ensure_topics
 
@@ -73,7 +74,7 @@ class Processes:
                 process.kill()
                 process.wait()
 
-    async def wait_for(self, path: Path, timeout: float = 30.0) -> None:
+    async def wait_for(self, path: Path, timeout: float = 90.0) -> None:
         """Wait for a file, failing early if a child dies."""
         deadline = time.monotonic() + timeout
         while not path.exists():
