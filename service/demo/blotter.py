@@ -224,8 +224,9 @@ class Blotter:
                 return f"{event.child_id}: its outcome is unknown, {event.reason}; the broker is asked"
             case _ if isinstance(event, _ENDED):
                 child.open = False
-                if isinstance(event, ChildRejected):
-                    return f"{event.child_id}: not accepted, {event.reason}"
+                # One that was taken back before it was sent is no news.
+                if isinstance(event, ChildRejected) and not event.reason.startswith("not sent"):
+                    return f"{event.child_id}: rejected by the broker, {event.reason}"
         return None
 
     def _fill(self, parent: Parent, child: Child, fill: ChildFill) -> str | None:
