@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.fix.messages import OrderCancelRequest, OrderStatusRequest
-from service.gateway.ledger import Order
+from service.gateway.order import Order
 from service.gateway.state import Send, State
 from service.model.events import ChildUnknown
 from service.model.time import MILLISECOND, SECOND, Now

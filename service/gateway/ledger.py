@@ -7,200 +7,21 @@ its own quantities.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
-import msgspec
-
 from service.fix.messages import ExecutionReport
-from service.gateway.lifecycle import CLOSED, FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
+from service.gateway.lifecycle import FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
 from service.gateway.lifecycle import ReportKind as Kind
-from service.model.events import ChildSnapshot
-from service.model.orders import OrdStatus, OrdType, Side, Stamps, TimeInForce
+from service.gateway.order import Execution, Order
+from service.model.orders import OrdStatus, Side
 
 _UNKNOWN_ORDER: Final = 5
 """OrdRejReason (103): the broker does not know the order that it was asked about."""
 
 
-class Execution(msgspec.Struct, frozen=True, gc=False):
-    """What one ExecID traded, lots and price units; nothing once it is busted."""
-
-    quantity: int
-    price: int
-
-
-class Order:
-    """One order and its chain of ClOrdIDs.
-
-    Attributes:
-        cl_ord_id: The newest one that the broker accepted (or the first, until it does).
-        quantity, price: As accepted by the broker.
-        replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
-        cum_quantity, money: Sums over its executions; money is price x lots.
-        told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
-        counted, counted_unknown: What of it is in the exposure's counters now.
-        seen: Reports applied, by what they said and ExecID.
-        sent: The bytes were handed to FIX.
-        unknown: Only the broker's answer says what became of it.
-        stale: Its pending request went out on a connection that is gone, and may be lost.
-        insist: Why the gateway itself wants it cancelled, until it is; empty if it does not.
-        tried, tries: When and how often that has been asked for; ``asked`` is of status requests.
-    """
-
-    __slots__ = (
-        "account",
-        "asked",
-        "cancel_id",
-        "child_id",
-        "cl_ord_id",
-        "counted",
-        "counted_unknown",
-        "cum_quantity",
-        "display_quantity",
-        "executions",
-        "insist",
-        "model",
-        "money",
-        "ord_type",
-        "order_id",
-        "parent_id",
-        "policy",
-        "price",
-        "quantity",
-        "reason",
-        "replace_id",
-        "replace_price",
-        "replace_quantity",
-        "request",
-        "runner",
-        "seen",
-        "sent",
-        "sent_utc",
-        "side",
-        "stale",
-        "stamps",
-        "status",
-        "symbol",
-        "time_in_force",
-        "told_quantity",
-        "tried",
-        "tries",
-        "unknown",
-        "venue",
-    )
-
-    def __init__(
-        self,
-        *,
-        child_id: str,
-        parent_id: str,
-        cl_ord_id: str,
-        symbol: str,
-        side: Side,
-        ord_type: OrdType,
-        time_in_force: TimeInForce,
-        quantity: int,
-        price: int,
-        account: str,
-        policy: str,
-        display_quantity: int = 0,
-        venue: str = "",
-        model: str = "",
-        reason: str = "",
-        runner: str = "",
-        stamps: Stamps | None = None,
-    ) -> None:
-        self.child_id = child_id
-        self.parent_id = parent_id
-        self.cl_ord_id = cl_ord_id
-        self.symbol = symbol
-        self.side = side
-        self.ord_type = ord_type
-        self.time_in_force = time_in_force
-        self.quantity = quantity
-        self.price = price
-        self.account = account
-        self.policy = policy
-        self.display_quantity = display_quantity
-        self.venue = venue
-        self.model = model
-        self.reason = reason
-        self.runner = runner
-        self.stamps = stamps or Stamps()
-        self.status = OrdStatus.PENDING_NEW
-        self.request = Request.NONE
-        self.order_id = ""
-        self.cancel_id = ""
-        self.replace_id = ""
-        self.replace_quantity = 0
-        self.replace_price = 0
-        self.cum_quantity = 0
-        self.money = 0
-        self.told_quantity = 0
-        self.counted = 0
-        self.counted_unknown = False
-        self.executions: dict[str, Execution] = {}
-        self.seen: set[tuple[Kind, str]] = set()
-        self.sent = False
-        self.sent_utc = 0
-        self.unknown = False
-        self.stale = False
-        self.insist = ""
-        self.tried = 0
-        self.tries = 0
-        self.asked = 0
-
-    @property
-    def live(self) -> bool:
-        """The broker has not said that it is over."""
-        return self.status not in CLOSED
-
-    @property
-    def canceling(self) -> bool:
-        """A cancel of it has not been answered."""
-        return self.request is Request.CANCEL or self.request is Request.BOTH
-
-    @property
-    def replacing(self) -> bool:
-        """A replace of it has not been answered."""
-        return self.request is Request.REPLACE or self.request is Request.BOTH
-
-    @property
-    def at_risk(self) -> int:
-        """Lots that may still be filled; until a replace is answered, the larger version counts."""
-        most = max(self.quantity, self.replace_quantity) if self.live else 0
-        return max(0, max(most, self.told_quantity) - self.cum_quantity)
-
-    @property
-    def leaves(self) -> int:
-        """LeavesQty."""
-        return max(0, self.quantity - self.cum_quantity) if self.live else 0
-
-    def snapshot(self) -> ChildSnapshot:
-        """This order as runners and people see it."""
-        return ChildSnapshot(
-            child_id=self.child_id,
-            parent_id=self.parent_id,
-            cl_ord_id=self.cl_ord_id,
-            symbol=self.symbol,
-            side=self.side,
-            ord_type=self.ord_type,
-            quantity=self.quantity,
-            price=self.price,
-            time_in_force=self.time_in_force,
-            status=self.status,
-            cum_quantity=self.cum_quantity,
-            leaves_quantity=self.leaves,
-            filled_money=self.money,
-            pending=self.pending,
-            unknown=self.unknown,
-            policy=self.policy,
-            model=self.model,
-        )
-
-    @property
-    def pending(self) -> str:
-        """``""``, ``"cancel"`` or ``"replace"``; a cancel hides a replace."""
-        return Request.CANCEL.value if self.request is Request.BOTH else self.request.value
+KEPT: Final = 20_000
+"""Orders that are over and still remembered; a report of an older one is an alarm."""
 
 
 class Exposure:
@@ -260,6 +81,7 @@ class Ledger:
         self.exposures: dict[str, Exposure] = {}
         self.parents: dict[str, Progress] = {}
         self._by_cl_ord_id: dict[str, Order] = {}
+        self._over: deque[Order] = deque()
 
     def find(self, cl_ord_id: str) -> Order | None:
         """The order whose chain this ClOrdID belongs to, its cancels and replaces included."""
@@ -282,18 +104,35 @@ class Ledger:
     def add(self, order: Order) -> None:
         """Count an order from now on (C7)."""
         self.orders[order.child_id] = order
-        self._by_cl_ord_id[order.cl_ord_id] = order
+        self._name(order, order.cl_ord_id)
         self._recount(order)
+        self._forget_oldest()
+
+    def _name(self, order: Order, cl_ord_id: str) -> None:
+        order.chain.append(cl_ord_id)
+        self._by_cl_ord_id[cl_ord_id] = order
+
+    def _forget_oldest(self) -> None:
+        """Memory stays flat: of orders that are over, only the newest are kept."""
+        over = self._over
+        while len(over) > KEPT:
+            order = over.popleft()
+            if order.live or order.at_risk or order.unknown:
+                over.append(order)
+                return
+            self.orders.pop(order.child_id, None)
+            for cl_ord_id in order.chain:
+                self._by_cl_ord_id.pop(cl_ord_id, None)
 
     def ask_cancel(self, order: Order, cl_ord_id: str) -> None:
         """A cancel request goes out."""
-        self._by_cl_ord_id[cl_ord_id] = order
+        self._name(order, cl_ord_id)
         order.cancel_id = cl_ord_id
         order.request = Request.BOTH if order.replacing else Request.CANCEL
 
     def ask_replace(self, order: Order, cl_ord_id: str, quantity: int, price: int) -> None:
         """A replace request goes out; the larger version counts from now on."""
-        self._by_cl_ord_id[cl_ord_id] = order
+        self._name(order, cl_ord_id)
         order.replace_id, order.replace_quantity, order.replace_price = cl_ord_id, quantity, price
         order.request = Request.REPLACE
         self._recount(order)
@@ -505,6 +344,6 @@ class Ledger:
         if order.live:
             self.live[child_id] = order
             progress.live[child_id] = order
-        else:
-            self.live.pop(child_id, None)
+        elif self.live.pop(child_id, None) is not None:
             progress.live.pop(child_id, None)
+            self._over.append(order)

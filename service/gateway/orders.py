@@ -7,8 +7,8 @@ from typing import Any, Final
 from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
 from service.gateway.cancels import insist_cancel, send_cancel
 from service.gateway.inputs import Intent, Sent, Unsent
-from service.gateway.ledger import Order
 from service.gateway.lifecycle import ReportKind, Request
+from service.gateway.order import Order
 from service.gateway.parents import settle
 from service.gateway.state import Parent, Send, State
 from service.model.events import (

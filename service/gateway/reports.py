@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
 from service.gateway.cancels import chase, lost_sight
-from service.gateway.ledger import Applied, Order
+from service.gateway.ledger import Applied
 from service.gateway.lifecycle import CLOSED, FILLED
 from service.gateway.lifecycle import ReportKind as Kind
+from service.gateway.order import Order
 from service.gateway.parents import announce, settle
 from service.gateway.state import State
 from service.model.events import (

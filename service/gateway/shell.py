@@ -129,11 +129,19 @@ class Shell:
         except Exception as error:  # noqa: BLE001 - the core must not die of one input; trading stops instead
             self._indigestible(given, now, error)
             return FAILED
-        gated = self._utc() if type(given) is Intent else now.utc
+        gated = self._gated(given, now) if type(given) is Intent else now.utc
         position = self._journal(given, now, outcome, effects)
         for effect in effects:
             self._perform(effect, position, gated)
         return outcome
+
+    def _gated(self, given: Intent, now: Now) -> int:
+        """An intent has been judged: UTC, and how long it took to come and to be judged."""
+        gated = self._utc()
+        self._sensor.on_leg("gate", gated - now.utc)
+        if given.command.stamps.decided:
+            self._sensor.on_leg("hop", now.utc - given.command.stamps.decided)
+        return gated
 
     def intent(self, given: Intent) -> None:
         """A runner's intent: with it go the newest market facts that the gate will look at."""
@@ -144,12 +152,8 @@ class Shell:
             )
             symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
             self._refresh(symbol)
-        received = self._utc()
         outcome = self.feed(given)
         self._sensor.on_intent(type(command).__name__, outcome)
-        self._sensor.on_leg("gate", self._utc() - received)
-        if command.stamps.decided:
-            self._sensor.on_leg("hop", received - command.stamps.decided)
 
     def parent(self, partition: int, offset: int, command: ParentCommand) -> None:
         """A record of ``parents.v1``."""
@@ -165,6 +169,9 @@ class Shell:
         elif isinstance(message, FeedHeartbeat):
             self._heartbeat = message
             self._watermark = max(self._watermark, message.watermark)
+            if message.done and self._clock is not None and self._clock.speed == 0.0:
+                # Replayed as fast as possible, the session is over when its source is.
+                self._watermark = max(self._watermark, self._clock.market_end)
         else:
             known = self._clock
             if known is None or _terms(known) != _terms(message):

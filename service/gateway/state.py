@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 from service.fix.messages import Attribution, Request
 from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills
-from service.gateway.ledger import Ledger, Order
+from service.gateway.ledger import Ledger
 from service.gateway.limits_file import parse_limits
+from service.gateway.order import Order
 from service.gateway.traffic import Traffic
 from service.model.events import Alarm, ChildReport, ParentEvent, ParentSnapshot, RiskEvent
 from service.model.market import FeedHeartbeat, ReferenceSnapshot

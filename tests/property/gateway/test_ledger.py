@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.fix.messages import ExecutionReport
-from service.gateway.ledger import Ledger, Order
+from service.gateway.ledger import Ledger
+from service.gateway.order import Order
 from service.model.orders import OrdStatus, OrdType, Side, TimeInForce
 
 QUANTITY = 100

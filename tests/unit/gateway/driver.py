@@ -29,7 +29,7 @@ from service.gateway.inputs import (
     Unsent,
     decode_frame,
 )
-from service.gateway.ledger import Order
+from service.gateway.order import Order
 from service.gateway.state import Effect, Publish, Send
 from service.model.codec import encode
 from service.model.market import FeedHeartbeat, ReferenceSnapshot, TradingPhase
