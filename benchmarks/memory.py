@@ -1,4 +1,4 @@
-"""Memory of each role over a long, fast replay: ``python -m benchmarks.memory [--speed 100] [--seconds 240]``.
+"""Memory of each role over a long, fast replay: ``python -m benchmarks.memory [--speed X] [--seconds Y]``.
 
 Starts the real roles on a Kafka of their own, replays the synthetic market fast, hands in parents all the
 time (what a closed parent leaves behind would show), and samples each role's resident memory. The figure is
