@@ -32,7 +32,7 @@ from service.telemetry.transport import TransportMetrics
 from service.transport.consumer import GroupReader, Reader
 from service.transport.producer import Producer
 from service.transport.stream import StreamClient
-from service.transport.topics import DECISIONS, INPUTS, MD, REF, SIGNALS, ensure_topics, topic_partitions
+from service.transport.topics import DECISIONS, INPUTS, MD, REF, SIGNALS, ensure_topics
 
 COMMIT_EVERY: Final = 0.25
 COMMIT_RECORDS: Final = 1000
@@ -249,8 +249,6 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
 
     metrics = TransportMetrics()
     await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
-    md_topic = settings.topic_prefix + MD
-    partitions = (await topic_partitions(settings.kafka, [md_topic]))[md_topic]
     producer = Producer(settings.kafka, client="runner", prefix=settings.topic_prefix, sensor=metrics)
     await producer.start()
     ready = settings.run_dir / "ready" / "runner"
@@ -259,7 +257,7 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
     try:
         for topic in (DECISIONS, SIGNALS, INPUTS):
             await producer.partitions(topic)
-        runner = Runner(settings, partitions, producer, served)
+        runner = Runner(settings, await producer.partitions(MD), producer, served)
         path = write_start(runner.start, settings.run_dir)
         log.info("policies %s; start document %s", ", ".join(runner.start.policies), path)
         ref = Reader(
