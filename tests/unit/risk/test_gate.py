@@ -115,6 +115,7 @@ ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "heartbeat of just the age": ({}, {"market_heartbeat_utc": NOW.utc - SECOND}),
     "facts of just the age": ({}, {"ref_ts_utc": NOW.utc - 2 * SECOND}),
     "a little ahead": ({}, {"market_heartbeat_utc": NOW.utc + SECOND}),
+    "facts a little ahead": ({}, {"ref_ts_utc": NOW.utc + SECOND}),
     "locked": ({}, {"ref_bid": PRICE, "ref_ask": PRICE, "ref_locked": True}),
     "just not wide": ({}, {"ref_ask": PRICE - TICK + 5_000}),
     "just not too dear": ({"price": PRICE + 10_000, "quantity": 10}, {}),
