@@ -6,6 +6,7 @@ and puts the fields in order; ``fix_configs/FIX44.xml`` is what the result confo
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from service.fix.messages import (
@@ -34,7 +35,27 @@ LOCATION_DESK: Final = "25"
 AUTOMATED: Final = "1"
 """HandlInst (21): automated execution, private, no broker intervention."""
 
-Field = tuple[int, str]
+
+Part = tuple[str, int]
+"""Some fields as text, each closed by SOH, and how many."""
+_NOTHING: Final[Part] = ("", 0)
+
+
+def _template(text: str) -> str:
+    return text.replace("|", SOH)
+
+
+_ORDER: Final = _template(
+    "11=%s|526=%s|583=%s|1=%s|21=" + AUTOMATED + "|55=%s|54=%d|60=%s|38=%s|40=%s|15=%s|59=%s|"
+)
+_PARTIES: Final = _template(
+    f"453=3|448=%s|447={PROPRIETARY}|452={CLIENT_ID}|"
+    f"448=%s|447={PROPRIETARY}|452={ORDER_ORIGINATION_TRADER}|802=1|523=%s|803={LOCATION_DESK}|"
+    f"448=%s|447={PROPRIETARY}|452={EXECUTING_SYSTEM}|"
+)
+_ORDER_FIELDS: Final = _ORDER.count(SOH)
+_CANCEL: Final = _template("41=%s|11=%s|55=%s|54=%d|60=%s|38=%s|")
+_STATUS: Final = _template("11=%s|55=%s|54=%d|")
 
 
 class Encoder:
@@ -57,86 +78,85 @@ class Encoder:
                 cannot be sent.
         """
         if type(request) is NewOrderSingle:
-            return _message("D", self._new_order_single(request))
+            return self._new_order_single(request)
         if type(request) is OrderCancelRequest:
-            return _message("F", self._order_cancel_request(request))
+            return self._order_cancel_request(request)
         if type(request) is OrderCancelReplaceRequest:
-            return _message("G", self._order_cancel_replace_request(request))
+            return self._order_cancel_replace_request(request)
         if type(request) is OrderStatusRequest:
-            return _message("H", self._order_status_request(request))
+            return self._order_status_request(request)
         raise FixSendError(f"{type(request).__name__} is no request that FIX can send")
 
-    def _new_order_single(self, request: NewOrderSingle) -> list[Field]:
+    def _new_order_single(self, request: NewOrderSingle) -> str:
         approved = _approved(request.approved, SubmitChild, request.instrument)
         command = approved.command
         assert isinstance(command, SubmitChild)
-        return [
-            (11, request.cl_ord_id),
-            (526, command.child_id),
-            (583, command.parent_id),
-            *_parties(request.attribution, command.policy, command.model),
-            *self._order(approved, request.account, request.instrument, request.transact_time),
-            *_display(approved.display_quantity, approved.quantity, request.instrument),
-            (100, approved.venue),
-        ]
+        return _message(
+            "D",
+            self._order(approved, request),
+            _parties(request.attribution, command.policy, command.model),
+            self._options(approved, request.instrument, approved.display_quantity),
+            _optional(100, approved.venue),
+        )
 
-    def _order_cancel_replace_request(self, request: OrderCancelReplaceRequest) -> list[Field]:
+    def _order_cancel_replace_request(self, request: OrderCancelReplaceRequest) -> str:
         approved = _approved(request.approved, ReplaceChild, request.instrument)
-        command = approved.command
-        return [
-            (37, request.order_id),
-            *_parties(request.attribution, request.policy, command.model),
-            (41, _given(request.orig_cl_ord_id, "OrigClOrdID")),
-            (11, request.cl_ord_id),
-            (526, command.child_id),
-            (583, command.parent_id),
-            *self._order(approved, request.account, request.instrument, request.transact_time),
-            *_display(request.display_quantity, approved.quantity, request.instrument),
-            (100, request.venue),
-        ]
+        return _message(
+            "G",
+            self._order(approved, request),
+            _parties(request.attribution, request.policy, approved.command.model),
+            self._options(approved, request.instrument, request.display_quantity),
+            _optional(100, request.venue),
+            _optional(37, request.order_id),
+            _optional(41, _given(request.orig_cl_ord_id, "OrigClOrdID")),
+        )
 
-    def _order(
-        self, approved: Approved, account: str, instrument: Instrument, transact_time: int
-    ) -> list[Field]:
+    def _order(self, approved: Approved, request: NewOrderSingle | OrderCancelReplaceRequest) -> Part:
         if approved.quantity <= 0:
             raise FixSendError(f"OrderQty of {approved.symbol} is {approved.quantity} lots")
+        command, instrument = approved.command, request.instrument
+        text = _ORDER % (
+            _given(request.cl_ord_id, "ClOrdID"),
+            command.child_id,
+            command.parent_id,
+            _given(request.account, "Account"),
+            instrument.symbol,
+            approved.side,
+            utc_text(request.transact_time, self._digits),
+            instrument.quantity_text(approved.quantity),
+            approved.ord_type.value,
+            instrument.currency,
+            approved.time_in_force.value,
+        )
+        return text, _ORDER_FIELDS
+
+    def _options(self, approved: Approved, instrument: Instrument, display: int) -> Part:
         limit = approved.ord_type is OrdType.LIMIT
         if limit != (approved.price != 0):
             raise FixSendError(f"OrdType {approved.ord_type.name} at price {approved.price}")
-        return [
-            (1, _given(account, "Account")),
-            (21, AUTOMATED),
-            (55, instrument.symbol),
-            (54, str(approved.side.value)),
-            (60, utc_text(transact_time, self._digits)),
-            (38, instrument.quantity_text(approved.quantity)),
-            (40, approved.ord_type.value),
-            (44, instrument.price_text(approved.price) if limit else ""),
-            (15, instrument.currency),
-            (59, approved.time_in_force.value),
-            (528, self._capacity),
-        ]
+        price = f"44={instrument.price_text(approved.price)}{SOH}" if limit else ""
+        shown = f"111={instrument.quantity_text(display)}{SOH}" if 0 < display < approved.quantity else ""
+        capacity = f"528={self._capacity}{SOH}" if self._capacity else ""
+        return price + shown + capacity, bool(price) + bool(shown) + bool(capacity)
 
-    def _order_cancel_request(self, request: OrderCancelRequest) -> list[Field]:
-        return [
-            (41, _given(request.orig_cl_ord_id, "OrigClOrdID")),
-            (37, request.order_id),
-            (11, request.cl_ord_id),
-            (1, request.account),
-            (55, request.instrument.symbol),
-            (54, str(request.side.value)),
-            (60, utc_text(request.transact_time, self._digits)),
-            (38, request.instrument.quantity_text(request.quantity)),
-        ]
+    def _order_cancel_request(self, request: OrderCancelRequest) -> str:
+        text = _CANCEL % (
+            _given(request.orig_cl_ord_id, "OrigClOrdID"),
+            _given(request.cl_ord_id, "ClOrdID"),
+            request.instrument.symbol,
+            request.side,
+            utc_text(request.transact_time, self._digits),
+            request.instrument.quantity_text(request.quantity),
+        )
+        return _message(
+            "F", (text, _CANCEL.count(SOH)), _optional(37, request.order_id), _optional(1, request.account)
+        )
 
-    def _order_status_request(self, request: OrderStatusRequest) -> list[Field]:
-        return [
-            (37, request.order_id),
-            (11, request.cl_ord_id),
-            (1, request.account),
-            (55, request.instrument.symbol),
-            (54, str(request.side.value)),
-        ]
+    def _order_status_request(self, request: OrderStatusRequest) -> str:
+        text = _STATUS % (_given(request.cl_ord_id, "ClOrdID"), request.instrument.symbol, request.side)
+        return _message(
+            "H", (text, _STATUS.count(SOH)), _optional(37, request.order_id), _optional(1, request.account)
+        )
 
 
 def _approved(approved: Approved, kind: type[SubmitChild | ReplaceChild], instrument: Instrument) -> Approved:
@@ -153,26 +173,20 @@ def _approved(approved: Approved, kind: type[SubmitChild | ReplaceChild], instru
     return approved
 
 
-def _parties(attribution: Attribution, policy: str, model: str) -> list[Field]:
-    return [
-        (453, "3"),
-        (448, _given(attribution.client, "client")),
-        (447, PROPRIETARY),
-        (452, CLIENT_ID),
-        (448, _given(attribution.trader, "trader")),
-        (447, PROPRIETARY),
-        (452, ORDER_ORIGINATION_TRADER),
-        (802, "1"),
-        (523, _given(attribution.desk, "desk")),
-        (803, LOCATION_DESK),
-        (448, f"{_given(policy, 'policy')}/{model}" if model else _given(policy, "policy")),
-        (447, PROPRIETARY),
-        (452, EXECUTING_SYSTEM),
-    ]
+@lru_cache(maxsize=4096)
+def _parties(attribution: Attribution, policy: str, model: str) -> Part:
+    _given(policy, "policy")
+    text = _PARTIES % (
+        _given(attribution.client, "client"),
+        _given(attribution.trader, "trader"),
+        _given(attribution.desk, "desk"),
+        f"{policy}/{model}" if model else policy,
+    )
+    return text, _PARTIES.count(SOH)
 
 
-def _display(lots: int, quantity: int, instrument: Instrument) -> list[Field]:
-    return [(111, instrument.quantity_text(lots))] if 0 < lots < quantity else []
+def _optional(tag: int, value: str) -> Part:
+    return (f"{tag}={value}{SOH}", 1) if value else _NOTHING
 
 
 def _given(value: str, name: str) -> str:
@@ -181,11 +195,9 @@ def _given(value: str, name: str) -> str:
     return value
 
 
-def _message(msg_type: str, fields: list[Field]) -> str:
-    present = [f"{tag}={value}{SOH}" for tag, value in fields if value]
-    body = "".join(present)
-    if body.count(SOH) != len(present) or not body.isascii():
+def _message(msg_type: str, *parts: Part) -> str:
+    body = "".join([text for text, _ in parts])
+    # A separator more than there are fields came in with somebody's name.
+    if body.count(SOH) != sum([fields for _, fields in parts]) or not body.isascii():
         raise FixSendError(f"a field has a character that FIX cannot carry: {body!r}")
-    if f"{SOH}11=" not in body and not body.startswith("11="):
-        raise FixSendError("ClOrdID is empty")
     return f"8=FIX.4.4{SOH}9=0{SOH}35={msg_type}{SOH}{body}10=000{SOH}"
