@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -73,15 +72,20 @@ class Process:
         self._arguments = [sys.executable, "-m", "service.cli", "run", role, *arguments]
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def launch(self) -> None:
+        """Start it, and do not wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        ready = self.folder / "ready" / self.role
-        ready.unlink(missing_ok=True)
+        (self.folder / "ready" / self.role).unlink(missing_ok=True)
         with self.log.open("w") as out:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments, stdout=out, stderr=out, cwd=ROOT
             )
-        process = self._process
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self.launch()
+        process, ready = self._process, self.folder / "ready" / self.role
+        assert process is not None
         await until(lambda: ready.exists() or process.returncode is not None, 60.0, f"{self.role} is ready")
         assert process.returncode is None, self.log.read_text()
 
@@ -295,7 +299,7 @@ class Stage:
         await self.runner.synced()
         await self.logged_on()
 
-    async def start_gateway(self) -> None:
+    async def start_gateway(self, *, ready: bool = True) -> None:
         self.gateway = Process(
             "gateway",
             self.folder,
@@ -304,7 +308,7 @@ class Stage:
             f"127.0.0.1:{self.port}",
             *self.gateway_options,
         )
-        await self.gateway.start()
+        await (self.gateway.start() if ready else self.gateway.launch())
 
     async def restart_gateway(self) -> None:
         self.runner.told.clear()
@@ -416,4 +420,3 @@ async def stage(
         raise
     finally:
         await built.stop()
-        assert os.getpid()

@@ -132,3 +132,38 @@ async def test_a_second_gateway_on_the_same_journal_is_refused(
             await on.start_gateway()
         on.gateway = first
         assert (await on.status()).logged_on
+
+
+@pytest.mark.timeout(240)
+async def test_without_kafka_nothing_new_goes_out_a_kill_works_and_the_record_is_complete_afterwards(
+    own_kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    options = ("--on-runner-loss", "leave")
+    async with stage(own_kafka, topic_prefix, tmp_path, gateway=options) as on:
+        await on.admit()
+        on.runner.submit("P1.1", 100, PRICE - 100)
+        on.runner.submit("P1.2", 100, PRICE - 200)
+        await on.runner.hears(ChildAccepted, "P1.2")
+        await own_kafka.stop()
+        while (await on.status()).heartbeat_age < 1_600_000_000:
+            await asyncio.sleep(0.05)
+        on.runner.submit("P1.3", 100, PRICE - 100)
+        assert (await on.runner.hears(ChildDenied, "P1.3")).code == "STALE_FEED"
+        on.runner.cancel("P1.1")
+        await on.runner.hears(ChildCanceled, "P1.1")
+        told = [m for m in on.runner.told if hasattr(m, "cl_ord_id")]
+        await own_kafka.start()
+        record = await on.recorded(lambda found: sum(hasattr(m, "cl_ord_id") for m in found) >= len(told))
+        assert [m for m in record if hasattr(m, "cl_ord_id")] == told
+        # And once more without Kafka, now from the start: what is at the broker can still be killed.
+        await own_kafka.stop()
+        on.gateway.kill()
+        await on.gateway.gone()
+        await on.start_gateway(ready=False)
+        await on.logged_on()
+        await on.settled()
+        assert len((await on.status()).working) == 1
+        await control_client.kill(tmp_path, "all", "no Kafka")
+        assert not await control_client.until_nothing_works(tmp_path)
+        assert (await on.gateway.stop()) == 0
+        await own_kafka.start()

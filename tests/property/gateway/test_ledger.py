@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.fix.messages import ExecutionReport
+from service.gateway import ledger as ledger_module
 from service.gateway.ledger import Ledger
 from service.gateway.order import Order
 from service.model.orders import OrdStatus, OrdType, Side, TimeInForce
@@ -194,3 +196,33 @@ def test_what_the_broker_has_told_is_never_released_before_its_fills_are_here(
     ledger.apply(order, broker.reports[missing])
     assert (order.cum_quantity, order.money) == (broker.cum, broker.money)
     assert not order.unknown
+
+
+def test_memory_is_bounded_and_what_matters_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "KEPT", 10)
+    ledger = Ledger()
+    for number in range(1, 101):
+        order = new_order()
+        order.child_id, order.cl_ord_id = f"P1.{number}", f"C{number}"
+        ledger.add(order)
+        ledger.ask_cancel(order, f"X{number}")
+        if number == 1:
+            ledger.mark_unknown(order)
+            continue
+        report = ExecutionReport(
+            cl_ord_id=order.cl_ord_id,
+            order_id="B",
+            exec_id=f"E{number}",
+            exec_type="F",
+            ord_status=OrdStatus.FILLED,
+            symbol="AURA",
+            last_quantity=QUANTITY,
+            last_price=PRICE,
+            cum_quantity=QUANTITY,
+        )
+        ledger.apply(order, report)
+    assert len(ledger.orders) <= 13
+    assert ledger.find("C1") is ledger.find("X1") is ledger.orders["P1.1"]
+    assert ledger.find("C2") is ledger.find("X2") is None
+    assert ledger.find("C100") is ledger.orders["P1.100"]
+    assert ledger.progress("P1").filled == 99 * QUANTITY
