@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Any, Final
 
-from service.market.instrument import InstrumentMarket
 from service.model.events import (
     ChildAccepted,
     ChildCanceled,
@@ -215,9 +214,7 @@ class Core:
             slot.repeated += 1
             return False
         if slot.regained and slot.seq:
-            slot.volume_carried += slot.market.volume
-            slot.volume_before = None
-            slot.market = InstrumentMarket(slot.instrument)
+            slot.start_afresh()
         slot.regained = False
         return True
 
@@ -318,6 +315,8 @@ class Core:
         snapshot = parent.snapshot
         if not snapshot.window_start <= now.market < snapshot.window_end:
             return False
+        if parent.volume_base is None and slot.owned:
+            parent.volume_base = slot.volume_at_start(parent)
         if parent.policy is None or parent.broken or snapshot.status is not ParentStatus.WORKING:
             ready = False
         else:
@@ -327,7 +326,7 @@ class Core:
                 and not self.stale
                 and self.clock is not None
                 and slot.market.open_for_trading
-                and (parent.volume_base is not None or not parent.adopted or slot.volume_before is not None)
+                and parent.volume_base is not None
                 and (not self.kills or self.kills.keys().isdisjoint(parent.kill_keys))
             )
         if not ready:
@@ -369,7 +368,9 @@ class Core:
             parent = self._new_parent(state)
             if parent is None:
                 return
-            parent.adopted = parent.resuming = message.restored and turn.now.market > state.window_start
+            begun = message.restored and turn.now.market > state.window_start
+            parent.resuming = begun
+            parent.adopted = begun or not self.slots[parent.symbol].owned
         else:
             parent.restate(state)
             if message.restored:

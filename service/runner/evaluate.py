@@ -205,8 +205,6 @@ def look(parent: Parent, policy: Policy, slot: Slot, turn: Turn) -> View:
         TypeError: If the schedule returned no whole number.
     """
     now, instrument, market = turn.now, slot.instrument, slot.market
-    if parent.volume_base is None:
-        parent.volume_base = slot.volume_at_start(parent)
     volume = slot.volume
     view = View(now, instrument, market, parent.view(volume, 0))
     target: object = policy.schedule.target(view)

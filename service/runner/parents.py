@@ -146,7 +146,7 @@ class Parent:
         stalled_since: Market time since which it could not be worked inside its window; 0 if it can.
         broken: Why its policy can no longer be used; empty while it can.
         trouble: Why its model could not be asked the last time.
-        adopted: It was at work before this runner knew it.
+        adopted: It was at work before this runner had its instrument.
         volume_base: Own count of market volume at its beginning.
     """
 

@@ -55,11 +55,24 @@ class Slot:
         """Eligible lots printed since this runner first listened."""
         return self.volume_carried + self.market.volume
 
-    def volume_at_start(self, parent: Parent) -> int:
-        """Own count of volume when the parent began: from the session's volume if that was before us."""
-        if parent.adopted and self.volume_before is not None:
-            return parent.snapshot.arrival_volume - self.volume_before
-        return self.volume
+    def volume_at_start(self, parent: Parent) -> int | None:
+        """Own count of volume when the parent began; ``None`` until a reference fact tells it.
+
+        Of a parent that this runner has attended from the start, that is the count now: it is asked for when
+        the window begins. Of one that it took over, the session's volume at admission says it.
+        """
+        if not parent.adopted:
+            return self.volume
+        return None if self.volume_before is None else parent.snapshot.arrival_volume - self.volume_before
+
+    def start_afresh(self) -> None:
+        """Events were missed while another runner had the instrument: forget what hung on having all."""
+        self.volume_carried += self.market.volume
+        self.volume_before = None
+        self.market = InstrumentMarket(self.instrument)
+        for parent in self.parents:
+            parent.adopted = True
+            parent.volume_base = None
 
     def plan(self) -> None:
         """Work out ``due_market`` again."""

@@ -137,6 +137,41 @@ def test_a_parent_that_began_before_this_runner_waits_for_the_sessions_volume() 
     assert desk.core.unanchored == set()
 
 
+def test_a_share_of_volume_is_kept_when_the_instrument_changes_hands() -> None:
+    desk = Desk(owned=(1,))
+    desk.admit(policy="pov", target_participation=0.1, arrival_volume=10_000)
+    desk.wait(300)
+    # Another runner has filled 300 of 4,000 lots printed meanwhile.
+    desk.change(desk.state(policy="pov", target_participation=0.1, arrival_volume=10_000, filled=300))
+    desk.feed(Partitions(owned=(0, 1)))
+    desk.seq["AURA"] = 500
+    desk.book()
+    desk.timer(1)
+    assert desk.core.unanchored == {"AURA"}
+    desk.feed(reference_fact(volume=14_000))
+    desk.trade(9_950, 1_000)
+    desk.timer(1)
+    parent = desk.parent()
+    assert (parent.behind_at_resume, parent.due) == (200, 300)
+
+
+def test_the_count_of_volume_starts_again_when_events_were_missed() -> None:
+    desk = Desk()
+    desk.book()
+    desk.admit(policy="pov", target_participation=0.1)
+    desk.trade(9_950, 1_000)
+    desk.timer(1)
+    assert desk.parent().due == 100
+    desk.feed(Partitions(owned=()))
+    desk.feed(Partitions(owned=(0, 1)))
+    desk.seq["AURA"] += 10
+    desk.book()
+    assert desk.core.unanchored == {"AURA"}
+    desk.feed(reference_fact(volume=3_000))
+    desk.timer(1)
+    assert desk.parent().due == 300
+
+
 def reference_fact(volume: int) -> ReferenceSnapshot:
     return ReferenceSnapshot(
         symbol="AURA",
