@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from service.demo.processes import Roles
 from service.model.codec import encode
 from service.model.market import Trade
 from service.model.records import AuditEntry, DeadLetter
@@ -102,6 +105,43 @@ async def test_the_recording_is_complete_when_kafka_was_killed_while_it_ran(
         await producer.stop()
     assert recorded(tmp_path / "recording") == sorted(encode(trade(n)) for n in range(400))
     assert Recording(tmp_path / "recording").manifest.complete
+
+
+async def test_nothing_is_lost_or_doubled_when_the_recorder_is_killed_again_and_again(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    await ensure_topics(kafka.bootstrap, topic_prefix)
+    producer = Producer(kafka.bootstrap, client="test", prefix=topic_prefix)
+    await producer.start()
+    roles = Roles(tmp_path)
+    options = ["--run-dir", str(tmp_path), "--kafka", kafka.bootstrap, "--topic-prefix", topic_prefix]
+    options += ["--flush-seconds", "0.05", "--flush-records", "20"]
+    manifest = tmp_path / "recording" / "manifest.json"
+    sent = 0
+    for _ in range(3):
+        await roles.start("recorder", options)
+        await roles.ready("recorder")
+        before = manifest.stat().st_mtime_ns if manifest.exists() else 0
+        for _ in range(200):
+            producer.send(MD, b"S%d" % (sent % 7), trade(sent))
+            sent += 1
+        await producer.flush()
+        # In the middle of its work: something new is committed, and more is on its way.
+        await until(lambda before=before: manifest.exists() and manifest.stat().st_mtime_ns > before)
+        os.kill(roles.pids["recorder"], signal.SIGKILL)
+        await roles.stop("recorder")
+    await producer.stop()
+    await roles.start("recorder", options)
+    await roles.ready("recorder")
+    assert await roles.stop("recorder", 60.0) == 0
+    assert recorded(tmp_path / "recording") == sorted(encode(trade(n)) for n in range(sent))
+    recording = Recording(tmp_path / "recording")
+    assert recording.manifest.complete
+    for partition in recording.partitions(MD):
+        offsets = [record.offset for record in recording.partition(MD, partition)]
+        assert offsets == list(range(len(offsets)))
+    on_disk = {p.relative_to(recording.folder).as_posix() for p in recording.folder.glob("*/*/*")}
+    assert on_disk == set(recording.manifest.files)
 
 
 async def test_a_recording_of_another_cluster_is_refused_when_continued(
