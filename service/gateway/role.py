@@ -215,7 +215,9 @@ class _Gateway:
             self._runners.expect({order.runner for order in state.ledger.live.values()})
             await self._control.server.start()
             stack.push_async_callback(self._control.server.stop)
-            await self._fix.start(expect_from=state.report_seq + 1 if state.report_seq else None)
+            # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
+            known = 0 if self._settings.fix_reset_on_logon else state.report_seq
+            await self._fix.start(expect_from=known + 1 if known else None)
             stack.push_async_callback(self._fix.stop)
             await stack.enter_async_context(self._beside(self._keep_time()))
             connecting = asyncio.create_task(self._connect(stack))
