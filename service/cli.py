@@ -193,6 +193,7 @@ _BY = click.option(
 @click.option("--duration", type=click.FloatRange(min=0), default=None, help="Seconds of market time.")
 @click.option("--run-dir", type=click.Path(path_type=Path), default=None, help="New folder of the run.")
 @click.option("--kafka", default=None, metavar="HOST:PORT", help="Use this cluster, not one of our own.")
+@click.option("--topic-prefix", default=None, help="Of the topics there.  [default: one of the run's own]")
 @click.option("--broker", default=None, metavar="HOST:PORT", help="Trade with this FIX 4.4 acceptor.")
 @click.option("--sender-comp-id", default=None, help="Our CompID there.")
 @click.option("--target-comp-id", default=None, help="The broker's CompID.")

@@ -50,6 +50,7 @@ class Options:
         source: Of the feed; ``speed`` None takes 15 for the synthetic market, 60 for a day of data.
         duration: Seconds of market time; None takes 22 minutes of the synthetic market, or the whole day.
         kafka: HOST:PORT of a cluster, None for one of our own.
+        topic_prefix: Of the topics there; None makes up one for this run.
         broker: HOST:PORT of a FIX acceptor, None for our simulator.
         parents: File of parents, None for our own.
         bound: Seconds of UTC after which the run is given up; None takes the session's length and a grace.
@@ -63,6 +64,7 @@ class Options:
     duration: float | None = None
     run_dir: Path | None = None
     kafka: str | None = None
+    topic_prefix: str | None = None
     broker: str | None = None
     sender_comp_id: str | None = None
     target_comp_id: str | None = None
@@ -151,7 +153,9 @@ class Demo:
     async def _kafka(self) -> AsyncIterator[Cluster]:
         if self._options.kafka:
             # On a cluster that others use, a run's topics are its own.
-            yield Cluster(self._options.kafka, prefix=f"demo-{time.time_ns() // 1_000_000}-")
+            made_up = f"demo-{time.time_ns() // 1_000_000}-"
+            given = self._options.topic_prefix
+            yield Cluster(self._options.kafka, prefix=made_up if given is None else given)
             return
         self._say("starting Kafka")
         async with KafkaProcess(self._run_dir / "kafka") as kafka:

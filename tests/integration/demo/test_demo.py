@@ -25,7 +25,7 @@ PROMISED = (
     "id", "symbol", "side", "policy", "quantity", "filled", "average_price", "arrival_price", "shortfall_bps",
     "vwap_slippage_bps", "twap_slippage_bps", "children", "passive_share", "fees", "state", "reason",
 )  # fmt: skip
-SHORT = ("--speed", "20", "--duration", "600")
+SHORT = ("--speed", "15", "--duration", "600")
 
 
 def slipstream(*arguments: object) -> list[str]:
