@@ -66,9 +66,9 @@ audit_entry: Final = Decoder[records.AuditEntry](records.AuditEntry, "audit")
 dead_letter: Final = Decoder[records.DeadLetter](records.DeadLetter, "dead")
 to_gateway: Final = Decoder[stream.ToGateway](stream.ToGateway, "to gateway")
 to_runner: Final = Decoder[stream.ToRunner](stream.ToRunner, "to runner")
-inline_input: Final = Decoder[stream.ToRunner | records.InlineInput | SessionClock](
-    stream.ToRunner | records.InlineInput | SessionClock, "inline input"
-)
+inline_input: Final = Decoder[
+    stream.ToRunner | records.InlineInput | SessionClock | market.ReferenceSnapshot
+](stream.ToRunner | records.InlineInput | SessionClock | market.ReferenceSnapshot, "inline input")
 
 BY_TOPIC: Final[dict[str, Decoder[Any]]] = {
     "md.v1": market_message,

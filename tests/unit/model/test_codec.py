@@ -77,7 +77,7 @@ CASES = [
         ("dead", codec.dead_letter, records.DeadLetter),
         ("to gateway", codec.to_gateway, stream.ToGateway),
         ("to runner", codec.to_runner, stream.ToRunner),
-        ("inline", codec.inline_input, records.InlineInput | SessionClock),
+        ("inline", codec.inline_input, records.InlineInput | SessionClock | market.ReferenceSnapshot),
     )
     for kind in messages(union)
 ]
