@@ -282,7 +282,8 @@ def parent() -> None:
     """Hand in a parent order, or change one that works."""
 
 
-def _send(command_of: Any, kafka: str, prefix: str, reference: Path | None, wait: float) -> None:
+def _send(command_of: Any, *, kafka: str, topic_prefix: str, reference: Path | None, wait: float) -> None:
+    """Send what ``command_of(desk, reference)`` makes; the options of ``_of_cluster`` say where to."""
     from service.demo.desk import Cluster, Desk, answer_text
     from service.model.reference import load_reference
     from service.settings import ROOT
@@ -292,7 +293,7 @@ def _send(command_of: Any, kafka: str, prefix: str, reference: Path | None, wait
 
     async def work() -> str:
         loaded = load_reference(reference or ROOT / "deploy" / "reference.toml")
-        async with Desk(Cluster(kafka, prefix), loaded) as desk:
+        async with Desk(Cluster(kafka, topic_prefix), loaded) as desk:
             command = await command_of(desk, loaded)
             if not wait:
                 await desk.send(command)
@@ -333,22 +334,21 @@ class _Parameters(click.Command):
 @click.option("--objective", type=click.Choice(["arrival", "vwap", "twap", "participation"]), default=None)
 @_of_cluster
 def parent_new(
-    parent_id: str | None, wait: float, kafka: str, topic_prefix: str, reference: Path | None, **given: Any
+    wait: float, kafka: str, topic_prefix: str, reference: Path | None, parent_id: str | None, **given: Any
 ) -> None:
     """Hand in a parent order."""
     from service.demo.desk import check_policy, new_id
     from service.demo.parameters import split
-    from service.demo.plan import PlannedParent
+    from service.demo.plan import planned_parent
 
     own, values = split(given)
-
     check_policy(own["policy"])
+    planned = planned_parent(id=parent_id or new_id("P"), parameters=values, **own)
 
     async def command_of(_desk: Any, loaded: Any) -> Any:
-        planned = PlannedParent(id=parent_id or new_id("P"), parameters=values, **own)
         return planned.command(loaded, time.time_ns())
 
-    _send(command_of, kafka, topic_prefix, reference, wait)
+    _send(command_of, wait=wait, kafka=kafka, topic_prefix=topic_prefix, reference=reference)
 
 
 def _change(action: str, parent_id: str, by: str, reason: str, fields: Any) -> Any:
@@ -372,16 +372,8 @@ def _parent_change(action: str, help_: str) -> None:
     @_REASON
     @_BY
     @_of_cluster
-    def change(
-        parent_id: str,
-        reason: str,
-        by: str,
-        wait: float,
-        kafka: str,
-        topic_prefix: str,
-        reference: Path | None,
-    ) -> None:
-        _send(_change(action, parent_id, by, reason, {}), kafka, topic_prefix, reference, wait)
+    def change(parent_id: str, reason: str, by: str, **cluster: Any) -> None:
+        _send(_change(action, parent_id, by, reason, {}), **cluster)
 
 
 _parent_change("pause", "Stop working a parent; its children are cancelled, its schedule runs on.")
@@ -396,21 +388,12 @@ _parent_change("cancel", "End a parent: cancel its children, then close it.")
 @_REASON
 @_BY
 @_of_cluster
-def parent_resume(
-    parent_id: str,
-    catch_up: str | None,
-    reason: str,
-    by: str,
-    wait: float,
-    kafka: str,
-    topic_prefix: str,
-    reference: Path | None,
-) -> None:
+def parent_resume(parent_id: str, catch_up: str | None, reason: str, by: str, **cluster: Any) -> None:
     """Work a paused parent again."""
     from service.model.parameters import CatchUp
 
     fields = {} if catch_up is None else {"catch_up": CatchUp(catch_up)}
-    _send(_change("resume", parent_id, by, reason, fields), kafka, topic_prefix, reference, wait)
+    _send(_change("resume", parent_id, by, reason, fields), **cluster)
 
 
 @parent.command("amend", cls=_Parameters)
@@ -419,26 +402,16 @@ def parent_resume(
 @_REASON
 @_BY
 @_of_cluster
-def parent_amend(
-    parent_id: str,
-    quantity: int | None,
-    reason: str,
-    by: str,
-    wait: float,
-    kafka: str,
-    topic_prefix: str,
-    reference: Path | None,
-    **values: Any,
-) -> None:
+def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **given: Any) -> None:
     """Change quantity or parameters of a parent in flight."""
     from service.demo.parameters import parameters, split
 
-    _, changes = split(values)
+    cluster, changes = split(given)
 
     def fields(instrument: Any) -> dict[str, Any]:
         return {"quantity": quantity, "changes": parameters(changes, instrument)}
 
-    _send(_change("amend", parent_id, by, reason, fields), kafka, topic_prefix, reference, wait)
+    _send(_change("amend", parent_id, by, reason, fields), **cluster)
 
 
 # Supervision: straight to the gateway's control socket, so that it works without Kafka and without a runner

@@ -134,6 +134,22 @@ class Plan(_Entry):
         return sorted([*self.parents, *self.actions], key=lambda step: step.after)
 
 
+def planned_parent(**given: Any) -> PlannedParent:
+    """One parent, checked.
+
+    Raises:
+        PlanError: Naming the field.
+    """
+    try:
+        return PlannedParent.model_validate(given)
+    except ValidationError as error:
+        raise PlanError(_fields(error)) from error
+
+
+def _fields(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+
+
 def load_plan(path: Path) -> Plan:
     """A plan from a TOML or JSON file.
 
@@ -150,8 +166,7 @@ def load_plan(path: Path) -> Plan:
     try:
         return Plan.model_validate({"parents": data} if isinstance(data, list) else data)
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-        raise PlanError(f"parents file {path}: {lines}") from error
+        raise PlanError(f"parents file {path}: {_fields(error)}") from error
 
 
 def session_seconds(clock: SessionClock) -> float:
