@@ -22,7 +22,8 @@ RUN groupadd --gid 10001 slipstream \
     && install -d -o slipstream -g slipstream -m 0750 /var/lib/slipstream
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SLIPSTREAM_ROLE=gateway
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    SLIPSTREAM_ROLE=gateway SLIPSTREAM_RUN_DIR=/var/lib/slipstream
 USER 10001:10001
 # Journal, FIX store, recording and sockets; the only place that is written to.
 WORKDIR /var/lib/slipstream
