@@ -218,7 +218,8 @@ def demo(**given: Any) -> None:
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Compare every digest and every decision with the recorded ones.")
 @click.option("--hashes/--no-hashes", default=True, show_default=True, help="Check the files' sha256 first.")
-def replay(run_dir: Path, check: bool, hashes: bool) -> None:
+@click.option("--models", is_flag=True, help="Run the models again, too, and compare within a tolerance.")
+def replay(run_dir: Path, check: bool, hashes: bool, models: bool) -> None:
     """Feed a run's recorded inputs through the same core again."""
     from service.recorder.recording import Recording
     from service.recorder.replay import check as check_run
@@ -228,7 +229,7 @@ def replay(run_dir: Path, check: bool, hashes: bool) -> None:
     recording = Recording(run_dir / "recording", hashes=hashes)
     if not recording.manifest.complete:
         click.echo("note: the recording is not complete")
-    for instance in check_run(run_dir, recording):
+    for instance in check_run(run_dir, recording, models=models):
         agrees &= instance.agrees
         if check:
             click.echo("\n".join(check_report(instance)))

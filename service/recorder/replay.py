@@ -6,14 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from service.inference.model import Model, ModelError, load_model
+from service.inference.registry import find_model
 from service.model.codec import encode
 from service.model.message import Message
-from service.model.records import Decision, InputBatch, NumberedInput
+from service.model.records import Decision, InputBatch, ModelAnswer, NumberedInput
 from service.recorder.recording import Record, Recording
+from service.runner.outputs import ModelRequest
 from service.runner.replaying import Replayed, replay
 from service.runner.start import Start, build_core, differences, read_start, start_path
 from service.transport.topics import DECISIONS, INPUTS, MD
+
+TOLERANCE: Final = 1e-5
+"""Largest difference of a model's answer run again: batches of another size may round another way."""
 
 
 class CheckError(ValueError):
@@ -37,6 +44,8 @@ class InstanceCheck:
         first: The first input whose digest differs; None if all agree.
         first_decision: The first input whose decisions differ; None if all agree.
         notes: What a reader should know besides, such as a policy whose code has changed since.
+        rows: Rows that the models were run on again; ``drift`` the largest difference of an answer.
+        first_row: The first input whose answer is not the recorded one within ``TOLERANCE``.
         unfollowed: Recorded decisions after the last recorded input: a killed runner loses its last inputs.
     """
 
@@ -47,20 +56,27 @@ class InstanceCheck:
     decisions: int = 0
     digests: int = 0
     unfollowed: int = 0
+    rows: int = 0
+    drift: float = 0.0
+    first_row: int | None = None
     first: Replayed | None = None
     first_decision: DecisionDifference | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        """Every digest and every decision is the recorded one."""
-        return self.first is None and self.first_decision is None
+        """Every digest and every decision is the recorded one, and every answer that was run again."""
+        return self.first is None and self.first_decision is None and self.first_row is None
 
 
-def check(run_dir: Path, recording: Recording) -> Iterator[InstanceCheck]:
+def check(run_dir: Path, recording: Recording, *, models: bool = False) -> Iterator[InstanceCheck]:
     """Replay every runner instance of a run, one after the other.
 
+    Args:
+        models: Run the models again, too, and compare their answers within ``TOLERANCE``.
+
     Raises:
+        ModelError: A model of the run is not to be had, or is another one now.
         CheckError: The run has no recorded inputs.
         RecordingError: A file of the recording cannot be read.
         StartError: An instance's start document, or a policy that it had, is missing.
@@ -71,7 +87,8 @@ def check(run_dir: Path, recording: Recording) -> Iterator[InstanceCheck]:
         raise CheckError(f"{recording.folder}: no runner inputs were recorded")
     decisions = _decisions(recording)
     for instance in instances:
-        yield _check_instance(read_start(start_path(run_dir, instance)), recording, decisions)
+        start = read_start(start_path(run_dir, instance))
+        yield _check_instance(start, recording, decisions, _served(start) if models else {})
 
 
 def _instances(recording: Recording) -> list[str]:
@@ -127,12 +144,56 @@ def _inputs(recording: Recording, instance: str) -> Iterator[tuple[NumberedInput
             taken = item.seq
 
 
-def _check_instance(start: Start, recording: Recording, decisions: _Decisions) -> InstanceCheck:
+def _served(start: Start) -> dict[str, Model]:
+    models = {name: load_model(find_model(name)) for name in start.models}
+    for name, model in models.items():
+        if model.label != start.models[name].label:
+            raise ModelError(f"model {name} was {start.models[name].label}, here it is {model.label}")
+    return models
+
+
+class _Answers:
+    """Runs the models again on the rows that the core asks about, and compares with what was recorded."""
+
+    def __init__(self, models: dict[str, Model], found: InstanceCheck) -> None:
+        self._models = models
+        self._found = found
+        self._asked: dict[int, ModelRequest] = {}
+
+    def take(self, step: Replayed) -> None:
+        """One replayed input: remember what it asked, compare what it answered."""
+        if not self._models:
+            return
+        message = step.message
+        if isinstance(message, ModelAnswer):
+            request = self._asked.pop(message.request, None)
+            if request is not None and message.rows:
+                self._compare(step.recorded.seq, request, message)
+        self._asked.update((request.number, request) for request in step.outputs.requests)
+
+    def _compare(self, seq: int, request: ModelRequest, answer: ModelAnswer) -> None:
+        found = self._found
+        again = self._models[request.model].run(request.rows)
+        found.rows += len(again)
+        same = len(again) == len(answer.rows)
+        for was, now in zip(answer.rows, again, strict=False):
+            drift = max((abs(a - b) for a, b in zip(was, now, strict=False)), default=0.0)
+            found.drift = max(found.drift, drift)
+            same &= len(was) == len(now) and drift <= TOLERANCE
+        if not same and found.first_row is None:
+            found.first_row = seq
+
+
+def _check_instance(
+    start: Start, recording: Recording, decisions: _Decisions, models: dict[str, Model]
+) -> InstanceCheck:
     found = InstanceCheck(start.instance, notes=differences(start))
     recorded = decisions[start.runner_id]
+    answers = _Answers(models, found)
     last = (0, 0)
     for step in replay(build_core(start), _inputs(recording, start.instance)):
         item = step.recorded
+        answers.take(step)
         last = (item.seq, item.utc)
         found.inputs += 1
         found.market_events += not item.body
@@ -174,6 +235,13 @@ def report(found: InstanceCheck) -> list[str]:
     lines += [f"  note: {note}" for note in found.notes]
     if found.unfollowed:
         lines.append(f"  note: {found.unfollowed} decisions follow the last recorded input: it was cut off")
+    if found.rows:
+        agreed = (
+            "" if found.first_row is None else f"; input {found.first_row} is the first past {TOLERANCE:g}"
+        )
+        lines.append(
+            f"  models run again on {found.rows:,} rows: largest difference {found.drift:.3g}{agreed}"
+        )
     if found.agrees:
         lines.append("  OK: every digest and every decision is the recorded one")
         return lines

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from service.demo.blotter import DENIAL, PARTIAL_FILL, PASSIVE_FILL
+from service.model.codec import encode, inline_input
+from service.model.records import ModelAnswer
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -133,8 +136,9 @@ def replay(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_replay_gives_the_recorded_decisions_exactly(finished: Run) -> None:
-    done = replay(finished.folder)
+    done = replay(finished.folder, "--models")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"models run again on [1-9][\d,]* rows", done.stdout)
     assert "OK: every digest and every decision is the recorded one" in done.stdout
 
 
@@ -174,6 +178,37 @@ def test_replay_names_the_first_input_when_a_price_was_changed_and_hashes_are_of
     where = rf"BookSnapshot of \w+, md\.v1 partition {partition} offset {offset},"
     assert re.search(rf"first input whose digest differs: \d+ \({where}", done.stdout), done.stdout
     assert re.search(r"first decision that differs: after input \d+|no decision differs", done.stdout)
+
+
+def test_replay_says_which_answer_the_model_would_not_give_when_one_was_changed(
+    finished: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder / "recording", folder / "recording")
+    shutil.copytree(finished.folder / "runner", folder / "runner")
+    changed = False
+    for path in sorted((folder / "recording" / "inputs.v1" / "inputs").glob("*.parquet")):
+        table = pq.ParquetFile(path).read()
+        column = table.schema.get_field_index("items_body")
+        bodies = table.column(column).to_pylist()
+        for row, place in ((r, i) for r, items in enumerate(bodies) for i in range(len(items))):
+            message = inline_input(bodies[row][place]) if bodies[row][place] else None
+            if isinstance(message, ModelAnswer) and message.rows:
+                first, *rest = message.rows
+                other = (first[0] + 0.001, *first[1:])
+                bodies[row][place] = encode(msgspec.structs.replace(message, rows=(other, *rest)))
+                changed = True
+                break
+        if changed:
+            field = table.schema.field(column)
+            pq.write_table(table.set_column(column, field, pa.array(bodies, field.type)), path)
+            break
+    assert changed, "the run asked no model"
+    done = replay(folder, "--no-hashes", "--models")
+    assert done.returncode == 1
+    assert re.search(r"largest difference 0\.001; input \d+ is the first past 1e-05", done.stdout), (
+        done.stdout
+    )
 
 
 def test_report_shows_the_same_result_again(finished: Run, tmp_path: Path) -> None:
