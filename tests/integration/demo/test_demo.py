@@ -1,5 +1,6 @@
 """The demo as a user runs it: real processes, a real Kafka, and nothing left behind."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -36,12 +37,13 @@ def slipstream(*arguments: object) -> list[str]:
 
 
 def processes_of(run_dir: Path) -> list[psutil.Process]:
-    """Whatever runs with this folder on its command line."""
+    """Whatever runs with this folder on its command line, or in it."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if str(run_dir) in command and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            where = " ".join([*process.cmdline(), process.cwd() + "/"])
+            if f"{run_dir}/" in where or f"{run_dir} " in where:
+                found.append(process)
     return found
 
 
@@ -244,9 +246,32 @@ def until_it_fills(process: subprocess.Popen[str]) -> str:
 def test_no_child_is_left_when_the_demo_is_killed(started: tuple[subprocess.Popen[str], Path]) -> None:
     process, folder = started
     until_it_fills(process)
-    assert len(processes_of(folder)) > 5
+    names = [" ".join(running.cmdline()) for running in processes_of(folder)]
+    assert len(names) >= 7, names
+    assert any("kafka.Kafka" in name for name in names)
     process.kill()
     until(lambda: processes_of(folder) == [], f"still there: {processes_of(folder)}", 20.0)
+
+
+def test_the_record_is_complete_and_exact_when_kafka_was_killed_in_the_middle(tmp_path: Path) -> None:
+    folder, document = tmp_path / "run", tmp_path / "result.json"
+    command = slipstream("demo", "--run-dir", folder, "--json", document, *SHORT)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            output = until_it_fills(process)
+            (broker,) = (p for p in processes_of(folder) if "kafka.Kafka" in p.cmdline())
+            broker.kill()
+            output += process.communicate(timeout=200)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 0, output
+    result = json.loads(document.read_text())
+    assert result["divergence"] == []
+    assert result["ours"] == result["broker"]
+    assert result["recording_complete"]
+    replayed = replay(folder)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert processes_of(folder) == []
 
 
 def test_orders_are_cancelled_and_the_result_shown_when_the_demo_is_interrupted(
