@@ -170,10 +170,14 @@ class StreamServer:
         self._on_close = on_close
         self._on_bad = on_bad
         self._server: asyncio.AbstractServer | None = None
+        self._stopped = False
         self.connections: set[Connection] = set()
 
     def _opened(self, connection: Connection) -> None:
         self.connections.add(connection)
+        if self._stopped:
+            # Accepted by the kernel before the door closed.
+            connection.close()
         if self._on_open is not None:
             self._on_open(connection)
 
@@ -192,6 +196,7 @@ class StreamServer:
             TransportError: If another process listens there already.
         """
         loop = asyncio.get_running_loop()
+        self._stopped = False
         try:
             if self._kind == "unix":
                 self._claim(Path(self._where))
@@ -223,6 +228,7 @@ class StreamServer:
         """Close the door and every connection."""
         if self._server is None:
             return
+        self._stopped = True
         self._server.close()
         for connection in list(self.connections):
             connection.close()
