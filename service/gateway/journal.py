@@ -2,8 +2,9 @@
 
 One append-only file. A frame is a magic word, length, CRC-32, the offset up to which the file was synced
 when the frame was made, and the payload. That offset tells a torn tail from a corrupt record: what lies
-behind it was never relied upon. Frames are gathered over one turn of the loop and synced together by a
-thread of its own (group commit), so that a slow disk holds back new orders and nothing else.
+behind it was never relied upon. Frames are gathered over one turn of the loop, written into the page cache
+there and then (a killed process loses none), and synced together by a thread of its own (group commit), so
+that a slow disk holds back new orders and nothing else.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Journal:
         self._buffer: list[bytes] = []
         self._wants_sync = False
         self._scheduled = False
-        self._queue: queue.SimpleQueue[tuple[list[bytes], int, bool] | None] = queue.SimpleQueue()
+        self._written = self._allocated = end
+        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._on_synced: Callable[[int], None] = lambda _: None
@@ -70,7 +72,7 @@ class Journal:
         self._thread.start()
 
     def append(self, payload: bytes, *, sync: bool) -> int:
-        """Queue one frame; it is written at the end of this turn of the loop.
+        """Take one frame; it is written at the end of this turn of the loop.
 
         Args:
             sync: Something waits for it, so sync as soon as it is written; else the next sync takes it along.
@@ -101,34 +103,35 @@ class Journal:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self._buffer or self._wants_sync:
-            self._queue.put((self._buffer, self.end, self._wants_sync))
-            self._buffer, self._wants_sync = [], False
+        if self._buffer:
+            chunks, self._buffer = self._buffer, []
+            try:
+                if self.end > self._allocated:
+                    self._allocated = self._allocate(self.end)
+                _write(self._fd, b"".join(chunks), self._written)
+            except OSError as error:
+                self._fail(self._reason(error))
+                return
+            self._written = self.end
+        if self._wants_sync and not self.failed:
+            self._wants_sync = False
+            self._queue.put(self._written)
 
     def _work(self) -> None:
-        """The thread: write what there is, sync once for all of it."""
-        assert self._loop is not None
-        written = allocated = self.synced
+        """The thread: sync once for all that was asked for meanwhile."""
         try:
-            while (item := self._queue.get()) is not None:
-                chunks, end, sync = item
+            while (end := self._queue.get()) is not None:
                 with contextlib.suppress(queue.Empty):
-                    while (more := self._queue.get_nowait()) is not None:
-                        chunks += more[0]
-                        end, sync = more[1], sync or more[2]
+                    while (later := self._queue.get_nowait()) is not None:
+                        end = later
                     self._queue.put(None)
-                if end > allocated:
-                    allocated = self._allocate(end)
-                _write(self._fd, b"".join(chunks), written)
-                written = end
-                if sync:
-                    os.fdatasync(self._fd)
-                    self._call(self._done, end)
+                os.fdatasync(self._fd)
+                self._call(self._done, end)
         except OSError as error:
-            reason = (
-                f"journal {self.path}: {error.strerror or error}; no new order is sent until it is mended"
-            )
-            self._call(self._fail, reason)
+            self._call(self._fail, self._reason(error))
+
+    def _reason(self, error: OSError) -> str:
+        return f"journal {self.path}: {error.strerror or error}; no new order is sent until it is mended"
 
     def _allocate(self, end: int) -> int:
         size = (end // _GROW + 1) * _GROW
@@ -150,6 +153,8 @@ class Journal:
         self._on_synced(end)
 
     def _fail(self, reason: str) -> None:
+        if self.failed:
+            return
         self.failed = reason
         self._on_failed(reason)
 
