@@ -14,7 +14,7 @@ from service.model.time import MILLISECOND
 from service.policy.contract import Intent, Policy, Submit, View
 from service.policy.manifest import load_manifest
 
-CADENCE = 100 * MILLISECOND
+CADENCE = 145 * MILLISECOND
 
 
 class Everything:
