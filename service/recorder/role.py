@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ class RecorderSettings(RoleSettings):
         None, description="folder of the Parquet files; RUN_DIR/recording unless given"
     )
     flush_records: int = Field(
-        20_000, ge=1, description="records of one topic after which its files are written"
+        10_000, ge=1, description="records of one topic after which its files are written"
     )
     flush_seconds: float = Field(10.0, gt=0, description="seconds after which pending records are written")
     drain_seconds: float = Field(
@@ -69,6 +70,7 @@ class Recorder:
         self._flush_seconds = flush_seconds
         self._sensor = sensor or RecorderSensor()
         self._since: dict[str, float] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
     async def step(self, timeout: float = 0.2) -> int:
         """Take what there is within ``timeout`` seconds, and write what is due; returns records taken."""
@@ -94,7 +96,9 @@ class Recorder:
         for topic in topics:
             pending = self._writer.pending(topic)
             # Writing is processor time and disk time: on a thread, the reader keeps its connections alive.
-            await asyncio.to_thread(self._writer.flush, (topic,), positions)
+            # Always the same thread, or the memory that each one's allocator holds on to adds up.
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._writer.flush, (topic,), positions)
             self._since.pop(topic, None)
             self._sensor.on_flushed(topic, pending)
         self._sensor.on_committed(time.perf_counter() - began)
@@ -120,6 +124,7 @@ class Recorder:
             complete = reached and self._reader.dead_letters == buried and self._dead.pending == 0
         await self._flush(TOPICS)
         self._writer.finish(complete=complete)
+        self._thread.shutdown()
         return complete
 
 
