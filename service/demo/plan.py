@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.demo.desk import command, instrument, new_id
+from service.demo.desk import check_policy, command, instrument, new_id
 from service.demo.parameters import OBJECTIVES, parameters
 from service.model.orders import NewParent, Objective, ParentCommand, ParentOrder, Side
 from service.model.parameters import CatchUp
@@ -128,6 +128,21 @@ class Plan(_Entry):
     def ids(self) -> list[str]:
         """Ids of the parents."""
         return [parent.id for parent in self.parents]
+
+    def try_out(self, reference: Reference) -> None:
+        """Make every command once, so that what cannot be is said before anything starts.
+
+        Raises:
+            DeskError: An instrument is not in the reference file, or a policy is not installed.
+            ParameterError: A parameter cannot be used.
+        """
+        symbols = {}
+        for parent in self.parents:
+            check_policy(parent.policy)
+            parent.command(reference, utc=0)
+            symbols[parent.id] = parent.symbol
+        for action in self.actions:
+            action.command(symbols[action.parent], reference)
 
     def steps(self) -> list[PlannedParent | PlannedAction]:
         """Parents and actions in the order of their times."""

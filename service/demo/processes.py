@@ -98,9 +98,11 @@ class Roles:
                 raise DemoError(f"{role} ended by itself ({how}). {self.tail(role)}")
 
     def tail(self, role: str, lines: int = 3) -> str:
-        """The end of a role's log."""
+        """The end of a role's log, or just what it said was wrong."""
         path = self.log_path(role)
         last = path.read_text(errors="replace").strip().splitlines()[-lines:] if path.exists() else []
+        if last and last[-1].startswith("Error: "):
+            return f"{last[-1].removeprefix('Error: ')} (log: {path})"
         return f"Its log, {path}, ends: {' | '.join(last) or 'with nothing'}"
 
     async def stop(self, role: str, timeout: float = STOP_S) -> int | None:

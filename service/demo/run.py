@@ -98,6 +98,8 @@ class Demo:
         self._run_dir = _new_run_dir(options)
         self._reference = load_reference(options.reference)
         self._plan = load_plan(options.parents) if options.parents else None
+        if self._plan is not None:
+            self._plan.try_out(self._reference)
         self._blotter = Blotter(self._reference)
         self._roles = Roles(self._run_dir)
         self._interrupted = asyncio.Event()
@@ -317,6 +319,8 @@ class Demo:
         if not (self._run_dir / RECORDING / "manifest.json").exists():
             return [f"nothing was recorded; the logs are in {self._run_dir / 'logs'}"]
         result: Result = result_of(self._run_dir)
+        if not result.parents and not result.refused:
+            return [f"no parent was handed in; the logs are in {self._run_dir / 'logs'}"]
         print_result(result, self._console)
         self._console.print(f"replay     slipstream replay {self._run_dir} --check", soft_wrap=True)
         if self._options.json is not None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from service.demo.desk import DeskError
+from service.demo.parameters import ParameterError
 from service.demo.plan import Plan, PlanError, default_plan, load_plan, session_seconds
 from service.model.orders import AmendParent, Objective, ResumeParent, Side
 from service.model.parameters import CatchUp
@@ -88,6 +90,23 @@ def test_a_file_that_does_not_hold_together_is_refused_with_its_field(
 ) -> None:
     with pytest.raises(PlanError, match=message):
         load_plan(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ('symbol = "AURA"', 'symbol = "XXXX"', DeskError, "no instrument XXXX"),
+        ('policy = "vwap"', 'policy = "vwop"', DeskError, "no policy vwop"),
+        ("limit_price = 99.5", "limit_prize = 99.5", ParameterError, "limit_prize"),
+        ("max_clip = 10", "max_clip = 0", ParameterError, "max-clip 0"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_starts(
+    tmp_path: Path, reference: Reference, old: str, new: str, error: type[Exception], message: str
+) -> None:
+    load_plan(write(tmp_path, TOML)).try_out(reference)
+    with pytest.raises(error, match=message):
+        load_plan(write(tmp_path, TOML.replace(old, new))).try_out(reference)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
