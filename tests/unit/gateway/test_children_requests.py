@@ -1,4 +1,4 @@
-"""What is asked about a live child: cancels, replaces, and what rejects, disconnects and restarts make of it."""
+"""Requests about a live child: cancels, replaces, and what rejects, disconnects and restarts make of them."""
 
 import pytest
 
