@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -86,16 +87,20 @@ def check(run_dir: Path, recording: Recording, *, models: bool = False) -> Itera
     if not instances:
         raise CheckError(f"{recording.folder}: no runner inputs were recorded")
     decisions = _decisions(recording)
-    for instance in instances:
+    for instance, until in instances.items():
         start = read_start(start_path(run_dir, instance))
-        yield _check_instance(start, recording, decisions, _served(start) if models else {})
+        yield _check_instance(start, until, recording, decisions, _served(start) if models else {})
 
 
-def _instances(recording: Recording) -> list[str]:
-    found: dict[str, None] = {}
+def _instances(recording: Recording) -> dict[str, float]:
+    """Every instance, and the UTC at which the next life of the same runner began; infinity if none did."""
+    born: dict[str, tuple[str, int]] = {}
     for batch in recording.messages(INPUTS, InputBatch):
-        found.setdefault(batch.instance)
-    return list(found)
+        born.setdefault(batch.instance, (batch.runner_id, batch.items[0].utc))
+    return {
+        instance: min((other for who, other in born.values() if who == runner and other > utc), default=inf)
+        for instance, (runner, utc) in born.items()
+    }
 
 
 _Decisions = dict[str, dict[tuple[int, int], list[Decision]]]
@@ -185,7 +190,7 @@ class _Answers:
 
 
 def _check_instance(
-    start: Start, recording: Recording, decisions: _Decisions, models: dict[str, Model]
+    start: Start, until: float, recording: Recording, decisions: _Decisions, models: dict[str, Model]
 ) -> InstanceCheck:
     found = InstanceCheck(start.instance, notes=differences(start))
     recorded = decisions[start.runner_id]
@@ -207,24 +212,31 @@ def _check_instance(
         found.decisions += len(expected)
         if found.first_decision is None and [*map(encode, expected)] != [*map(encode, decided)]:
             found.first_decision = DecisionDifference(item.seq, expected, decided)
-    _judge_rest(found, recorded, last)
+    _judge_rest(found, recorded, last, until)
     return found
 
 
 def _judge_rest(
-    found: InstanceCheck, recorded: dict[tuple[int, int], list[Decision]], last: tuple[int, int]
+    found: InstanceCheck,
+    recorded: dict[tuple[int, int], list[Decision]],
+    last: tuple[int, int],
+    until: float,
 ) -> None:
     """Recorded decisions of this life that no input led to.
 
-    A later life of the same runner numbers from 1 again, at a later UTC.
+    Args:
+        last: Number and UTC of the last recorded input.
+        until: When a later life of the same runner began, which numbers from 1 again: what was decided
+            then is not for this one to explain.
     """
     for key in sorted(recorded):
         seq, utc = key
-        if utc <= last[1]:
+        # Events that one fetch brought have one UTC.
+        if (utc, seq) <= (last[1], last[0]):
             unexplained = recorded.pop(key)
             if found.first_decision is None:
                 found.first_decision = DecisionDifference(seq, unexplained, [])
-        elif seq > last[0]:
+        elif seq > last[0] and utc < until:
             found.unfollowed += len(recorded.pop(key))
 
 
