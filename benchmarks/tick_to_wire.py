@@ -35,8 +35,9 @@ from service.transport.producer import Producer
 from service.transport.topics import MD, ORDERS, PARENTS, ensure_topics
 
 PAIRS = 5
+TRIES = 7
 RATE = 5000
-SECONDS = 15.0
+SECONDS = 12.0
 WARM_UP = 4.0
 PARENTS_PER_SYMBOL = 3
 OTHERS_AT_MOST = 0.1
@@ -230,11 +231,11 @@ def parent(name: str, symbol: str) -> NewParent:
 
 
 async def run(kafka: KafkaProcess) -> list[Figure]:
-    """Alternating pairs until five count, or twice as many were tried."""
+    """Alternating pairs until five count, or seven were tried."""
     pairs: list[tuple[Run, Run]] = []
     void = 0
     with tempfile.TemporaryDirectory(dir=ROOT / "runs", prefix="bench-") as name:
-        for number in range(2 * PAIRS):
+        for number in range(TRIES):
             folders = [Path(name) / f"{number}{side}" for side in "ob"]
             for folder in folders:
                 folder.mkdir()
