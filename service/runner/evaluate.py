@@ -88,7 +88,7 @@ class Evaluator:
         if policy.model is None or parent.asked or completing(view) is not None:
             return None
         name = parent.parameters.model or policy.model.name
-        thinker = self._thinkers.get(name)
+        thinker = self._thinker(policy, name)
         if thinker is None or name not in self._models:
             _trouble(parent, "unavailable", name, turn)
             return None
@@ -106,6 +106,11 @@ class Evaluator:
             _trouble(parent, f"observe_raised {error!r}", name, turn)
             return None
         return _Row(parent, name, parent.parameters.model_mode is ModelMode.SHADOW, values)
+
+    def _thinker(self, policy: Policy | None, name: str) -> ModelPolicy | None:
+        """The policy's own, if it is for that model; else another policy's that is."""
+        own = None if policy is None else policy.model
+        return own if own is not None and own.name == name else self._thinkers.get(name)
 
     def _ask(self, rows: Sequence[_Row], slot: Slot, turn: Turn) -> None:
         self._last_request += 1
@@ -168,7 +173,9 @@ class Evaluator:
     ) -> str:
         """Carry the model's word out; why it cannot be, if so."""
         try:
-            intents = self._thinkers[asked.model].act(view, outputs)
+            thinker = self._thinker(parent.policy, asked.model)
+            assert thinker is not None
+            intents = thinker.act(view, outputs)
         except Exception as error:  # noqa: BLE001 - a model policy may raise anything; the placement serves
             return f"act_raised {error!r}"
         parent.trouble = ""

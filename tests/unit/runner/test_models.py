@@ -66,6 +66,26 @@ def test_a_due_parent_asks_and_waits_and_acts_on_the_answer() -> None:
     assert desk.decisions[-1].score == 0.5
 
 
+def test_two_policies_on_one_model_each_act_in_their_own_way() -> None:
+    class Wary(Thinker):
+        def act(self, view: View, outputs: Sequence[float]) -> list[Intent]:
+            return [Submit(2, view.market.bid, reason="wary")]
+
+    bold = load_policies()["twap"]
+    policies = {
+        name: replace(bold, name=name, model=thinker, takes=bold.takes | {"model", "model_mode"})
+        for name, thinker in (("bold", Thinker()), ("wary", Wary()))
+    }
+    desk = Desk(policies, LABEL)
+    desk.book()
+    sent = {}
+    for number, name in enumerate(policies, 1):
+        desk.admit(f"P{number}", policy=name)
+        (sent[name],) = answer(desk, (0.5, 0.1), request=number).commands
+    assert (sent["bold"].quantity, sent["bold"].reason) == (1, "model")
+    assert (sent["wary"].quantity, sent["wary"].reason) == (2, "wary")
+
+
 def test_a_model_that_says_to_wait_is_put_on_the_record() -> None:
     desk = desk_with()
     desk.admit(policy="thinking")
