@@ -291,7 +291,11 @@ class Core:
         due = []
         for parent in slot.parents:
             if market >= parent.due_market:
-                parent.due_market = market + self._cadence(parent)
+                # From when it was due, not from when it came to it: so its evaluations do not drift into
+                # those of others.
+                cadence = self._cadence(parent)
+                following = parent.due_market + cadence
+                parent.due_market = following if following > market else market + cadence
                 if self._may_work(parent, slot, turn.now) and not self._evaluator.waits(parent):
                     due.append(parent)
         slot.plan()
