@@ -160,6 +160,8 @@ class Reader(_Base):
     Args:
         start: ``earliest``, ``latest``, or the next offset by (topic, partition); partitions that are not
             named there are read from the earliest.
+        patience: Seconds that the broker holds a fetch for want of records. A record that comes while its
+            partition waits behind such a fetch of the others is late by as much; a short one costs requests.
         dead: Where undecodable records go.
     """
 
@@ -171,11 +173,13 @@ class Reader(_Base):
         client: str,
         prefix: str = "",
         start: Start = "latest",
+        patience: float = 0.02,
         dead: Producer | None = None,
         sensor: TransportSensor | None = None,
     ) -> None:
         super().__init__(bootstrap, topics, client=client, prefix=prefix, dead=dead, sensor=sensor)
         self._start = start
+        self._patience = patience
 
     async def start(self, timeout: float = 60.0) -> None:
         """Connect and take position, trying for ``timeout`` seconds.
@@ -219,7 +223,7 @@ class Reader(_Base):
             client_id=self._client,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=20,
+            fetch_max_wait_ms=int(self._patience * 1000),
             retry_backoff_ms=100,
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )

@@ -33,13 +33,14 @@ def partition_for(key: bytes, partitions: int) -> int:
 class _Lane:
     """The records of one partition, in order, that the broker does not have yet."""
 
-    __slots__ = ("partition", "queue", "task", "topic", "wake")
+    __slots__ = ("due", "lingers", "partition", "queue", "task", "topic")
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
         self.partition = partition
         self.queue: deque[tuple[bytes | None, bytes, int]] = deque()
-        self.wake = asyncio.Event()
+        self.due = asyncio.Event()
+        self.lingers = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -53,6 +54,8 @@ class Producer:
         bootstrap: HOST:PORT of the cluster.
         client: Client id, for Kafka's own logs.
         prefix: Put before every topic's name.
+        linger: Seconds that a record waits for company. All partitions leave together, so that a record of
+            many small messages costs the broker, and the processor that it shares with us, few requests.
         max_pending: Records held at most while the broker is away; more are dropped, counted and said loudly.
     """
 
@@ -62,12 +65,15 @@ class Producer:
         *,
         client: str,
         prefix: str = "",
+        linger: float = 0.0,
         max_pending: int = 3_000_000,
         sensor: TransportSensor | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._client = client
         self._prefix = prefix
+        self._linger = linger
+        self._lingering: list[_Lane] = []
         self._max_pending = max_pending
         self._sensor = sensor or TransportSensor()
         self._producer: AIOKafkaProducer | None = None
@@ -170,7 +176,23 @@ class Producer:
         self._pending += 1
         if self._pending == 1:
             self._idle.clear()
-        lane.wake.set()
+        self._queued(lane)
+
+    def _queued(self, lane: _Lane) -> None:
+        if not self._linger:
+            lane.due.set()
+        elif not lane.lingers:
+            lane.lingers = True
+            self._lingering.append(lane)
+            if len(self._lingering) == 1:
+                asyncio.get_running_loop().call_later(self._linger, self._release)
+
+    def _release(self) -> None:
+        """Let go of what lingers."""
+        lanes, self._lingering = self._lingering, []
+        for lane in lanes:
+            lane.lingers = False
+            lane.due.set()
 
     def _open_lane(self, topic: str, partition: int) -> _Lane:
         lane = _Lane(topic, partition)
@@ -190,36 +212,42 @@ class Producer:
                 lane.topic, target_partition
             )
             target.queue.append((key, value, stamp))
-            target.wake.set()
+            target.due.set()
 
     async def _pump(self, lane: _Lane) -> None:
         topic = self._prefix + lane.topic
         while True:
-            if not lane.queue:
-                lane.wake.clear()
-                await lane.wake.wait()
-            producer = self._started()
-            batch = producer.create_batch()
-            count = 0
-            for key, value, stamp in lane.queue:
-                if batch.append(key=key, value=value, timestamp=stamp) is None:
-                    break
-                count += 1
-            batch.close()
-            try:
-                await (await producer.send_batch(batch, topic, partition=lane.partition))
-            except asyncio.CancelledError:
-                raise
-            except (KafkaError, OSError) as error:
-                log.warning("%s: %s[%d]: %r; trying again", self._client, topic, lane.partition, error)
-                await self._recover(producer, error)
-                continue
-            for _ in range(count):
-                lane.queue.popleft()
-            self._pending -= count
-            self._sensor.on_produced(lane.topic, count)
-            if self._pending == 0:
-                self._idle.set()
+            await lane.due.wait()
+            lane.due.clear()
+            while lane.queue and not await self._deliver(lane, topic):
+                pass
+
+    async def _deliver(self, lane: _Lane, topic: str) -> bool:
+        """Send one batch; returns whether it held all that there was."""
+        producer = self._started()
+        batch = producer.create_batch()
+        count = 0
+        for key, value, stamp in lane.queue:
+            if batch.append(key=key, value=value, timestamp=stamp) is None:
+                break
+            count += 1
+        whole = count == len(lane.queue)
+        batch.close()
+        try:
+            await (await producer.send_batch(batch, topic, partition=lane.partition))
+        except asyncio.CancelledError:
+            raise
+        except (KafkaError, OSError) as error:
+            log.warning("%s: %s[%d]: %r; trying again", self._client, topic, lane.partition, error)
+            await self._recover(producer, error)
+            return False
+        for _ in range(count):
+            lane.queue.popleft()
+        self._pending -= count
+        self._sensor.on_produced(lane.topic, count)
+        if self._pending == 0:
+            self._idle.set()
+        return whole
 
     async def _recover(self, failed: AIOKafkaProducer, error: BaseException) -> None:
         """Give a producer whose identity the broker no longer accepts a new one."""
@@ -246,6 +274,7 @@ class Producer:
 
     async def flush(self, timeout: float = 10.0) -> bool:
         """Wait until the broker has everything; False if it has not within ``timeout`` seconds."""
+        self._release()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout)
         return self._pending == 0
