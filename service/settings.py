@@ -39,6 +39,18 @@ class RoleSettings(BaseModel):
     )
 
 
+class HotRoleSettings(RoleSettings):
+    """What the roles on an order's way need to know besides."""
+
+    realtime_priority: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="SCHED_FIFO priority to ask the kernel for: nothing ordinary runs before this role then; "
+        "0 asks for none",
+    )
+
+
 def stream_address(run_dir: Path) -> str:
     """Default address of the runner-gateway stream."""
     return f"unix:{run_dir / 'gateway.sock'}"

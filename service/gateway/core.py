@@ -75,6 +75,10 @@ class Core:
         effects: list[Effect] = []
         state.effects = effects
         if type(given) is Intent:
+            if given.heartbeat is not None:
+                state.heartbeat = given.heartbeat
+            if given.reference is not None:
+                self._reference(given.reference, now)
             return effects, orders.intent(state, given, now, recorded)
         self._handlers[type(given)](given, now)
         return effects, ""

@@ -24,7 +24,7 @@ from service.gateway.control import (
     StatusReply,
     decode_request,
 )
-from service.gateway.inputs import Intent, KillInput, ReleaseInput
+from service.gateway.inputs import KillInput, ReleaseInput
 from service.gateway.kill import normal_scope
 from service.gateway.shell import Shell
 from service.model.codec import DecodeError, to_gateway
@@ -94,7 +94,7 @@ class Runners:
             runner = self._names.get(connection, "")
             if runner:
                 self._heard[runner] = self._utc()
-                shell.intent(Intent(runner=runner, command=message))
+                shell.intent(runner, message)
             else:
                 log.error("%s sends commands without having said who it is", connection.name)
 

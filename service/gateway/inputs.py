@@ -49,10 +49,16 @@ class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):
 
 
 class Intent(Message, frozen=True, kw_only=True, tag="intent"):
-    """A runner's wish for a child order."""
+    """A runner's wish for a child order.
+
+    Attributes:
+        reference, heartbeat: What the market is known to be by now, where it is news: the gate goes by it.
+    """
 
     runner: str
     command: SubmitChild | CancelChild | ReplaceChild
+    reference: ReferenceSnapshot | None = None
+    heartbeat: FeedHeartbeat | None = None
 
 
 class Sent(Message, frozen=True, kw_only=True, tag="sent"):

@@ -24,9 +24,9 @@ from service.gateway.limits_file import parse_limits, read_limits
 from service.gateway.shell import Recovery, Shell
 from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
-from service.settings import ROOT, RoleSettings, control_address, stream_address
+from service.settings import ROOT, HotRoleSettings, control_address, stream_address
 from service.telemetry.gateway import GatewayMetrics
-from service.telemetry.process import tune_collector
+from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.transport import TransportMetrics
 from service.transport.consumer import Reader, Start
 from service.transport.producer import Producer
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _TICK: Final = 0.01
 
 
-class GatewaySettings(RoleSettings):
+class GatewaySettings(HotRoleSettings):
     """Settings of the gateway."""
 
     limits: Path = Field(
@@ -113,6 +113,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """
     # The FIX engine's thread must not wait 5 ms for the interpreter behind a busy loop.
     sys.setswitchinterval(1e-4)
+    ask_for_realtime(settings.realtime_priority)
     tune_collector()
     reference = load_reference(settings.reference)
     limits_text = read_limits(settings.limits)
@@ -173,7 +174,7 @@ class _Gateway:
         sensor = TransportMetrics()
         self._transport_sensor = sensor
         self._producer = Producer(
-            settings.kafka, client="gateway", prefix=settings.topic_prefix, sensor=sensor
+            settings.kafka, client="gateway", prefix=settings.topic_prefix, linger=0.02, sensor=sensor
         )
         self._fix = FixSession(
             config, instruments=instruments, on_report=self._report, on_session=self._session
@@ -303,6 +304,7 @@ class _Gateway:
             client=client,
             prefix=settings.topic_prefix,
             start=start,
+            patience=0.1,
             dead=self._producer,
             sensor=self._transport_sensor,
         )

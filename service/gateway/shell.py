@@ -37,7 +37,14 @@ from service.model.codec import DecodeError, encode
 from service.model.events import Alarm, ChildDenied, ParentEvent
 from service.model.market import FeedHeartbeat, ReferenceMessage, ReferenceSnapshot
 from service.model.message import Message
-from service.model.orders import CancelChild, NewParent, ParentCommand, SubmitChild
+from service.model.orders import (
+    CancelChild,
+    ChildCommand,
+    NewParent,
+    ParentCommand,
+    ReplaceChild,
+    SubmitChild,
+)
 from service.model.time import MILLISECOND, SECOND, Now, SessionClock
 from service.telemetry.gateway import GatewaySensor
 
@@ -129,31 +136,25 @@ class Shell:
         except Exception as error:  # noqa: BLE001 - the core must not die of one input; trading stops instead
             self._indigestible(given, now, error)
             return FAILED
-        gated = self._gated(given, now) if type(given) is Intent else now.utc
+        gated = self._utc() if type(given) is Intent else now.utc
         position = self._journal(given, now, outcome, effects)
         for effect in effects:
             self._perform(effect, position, gated)
         return outcome
 
-    def _gated(self, given: Intent, now: Now) -> int:
-        """An intent has been judged: UTC, and how long it took to come and to be judged."""
-        gated = self._utc()
-        self._sensor.on_leg("gate", gated - now.utc)
-        if given.command.stamps.decided:
-            self._sensor.on_leg("hop", now.utc - given.command.stamps.decided)
-        return gated
-
-    def intent(self, given: Intent) -> None:
+    def intent(self, runner: str, command: ChildCommand) -> None:
         """A runner's intent: with it go the newest market facts that the gate will look at."""
-        command = given.command
-        if type(command) is not CancelChild:
-            order = (
-                None if type(command) is SubmitChild else self.core.state.ledger.orders.get(command.child_id)
-            )
-            symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
-            self._refresh(symbol)
-        outcome = self.feed(given)
+        reference = heartbeat = None
+        if not isinstance(command, CancelChild):
+            reference, heartbeat = self._news(self._symbol(command))
+        outcome = self.feed(Intent(runner=runner, command=command, reference=reference, heartbeat=heartbeat))
         self._sensor.on_intent(type(command).__name__, outcome)
+
+    def _symbol(self, command: SubmitChild | ReplaceChild) -> str:
+        if type(command) is SubmitChild:
+            return command.symbol
+        order = self.core.state.ledger.orders.get(command.child_id)
+        return order.symbol if order is not None else ""
 
     def parent(self, partition: int, offset: int, command: ParentCommand) -> None:
         """A record of ``parents.v1``."""
@@ -180,13 +181,19 @@ class Shell:
                     self._refresh(symbol)
                 self.feed(message)
 
-    def _refresh(self, symbol: str) -> None:
+    def _news(self, symbol: str) -> tuple[ReferenceSnapshot | None, FeedHeartbeat | None]:
+        """What has come since the core last heard of it."""
         state = self.core.state
-        snapshot = self._latest.get(symbol)
-        if snapshot is not None and state.market.get(symbol) is not snapshot:
-            self.feed(snapshot)
-        if self._heartbeat is not None and state.heartbeat is not self._heartbeat:
-            self.feed(self._heartbeat)
+        snapshot, heartbeat = self._latest.get(symbol), self._heartbeat
+        return (
+            snapshot if snapshot is not state.market.get(symbol) else None,
+            heartbeat if heartbeat is not state.heartbeat else None,
+        )
+
+    def _refresh(self, symbol: str) -> None:
+        for news in self._news(symbol):
+            if news is not None:
+                self.feed(news)
 
     def report(self, report: Report) -> None:
         """A report of the broker."""
@@ -273,7 +280,6 @@ class Shell:
         if reason:
             self.feed(Unsent(cl_ord_id=cl_ord_id, reason=reason))
             return
-        self._sensor.on_leg("journal", journalled - waited.gated)
         self._send(waited.effect, waited.gated, journalled)
 
     def _send(self, effect: Send, gated: int, journalled: int) -> None:
@@ -291,8 +297,19 @@ class Shell:
         if effect.question:
             return
         if journalled:
-            self._sensor.on_leg("wire", at - journalled)
+            self._legs(effect.cl_ord_id, gated, journalled, at)
         self.feed(Sent(cl_ord_id=effect.cl_ord_id, gated=gated, journalled=journalled, sent=at))
+
+    def _legs(self, cl_ord_id: str, gated: int, journalled: int, sent: int) -> None:
+        """How long each part of the way here took. Told when the order is on the wire, not before."""
+        order = self.core.state.ledger.find(cl_ord_id)
+        on_leg = self._sensor.on_leg
+        if order is not None and order.stamps.received:
+            if order.stamps.decided:
+                on_leg("hop", order.stamps.received - order.stamps.decided)
+            on_leg("gate", gated - order.stamps.received)
+        on_leg("journal", journalled - gated)
+        on_leg("wire", sent - journalled)
 
     def when_synced(self, reply: Callable[[bool], None]) -> None:
         """Call back with True once everything so far is on disk; with False if it cannot be."""

@@ -24,9 +24,9 @@ from service.model.time import MILLISECOND, SessionClock
 from service.policy.registry import discover
 from service.runner.shell import Shell
 from service.runner.start import ServedModel, Start, build_core, code_digest, write_start
-from service.settings import RoleSettings, stream_address
+from service.settings import HotRoleSettings, stream_address
 from service.telemetry.inference import InferenceMetrics
-from service.telemetry.process import tune_collector
+from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.runner import RunnerMetrics
 from service.telemetry.transport import TransportMetrics
 from service.transport.consumer import GroupReader, Reader
@@ -43,7 +43,7 @@ FLUSH_EVERY: Final = 0.05
 log = logging.getLogger(__name__)
 
 
-class RunnerSettings(RoleSettings):
+class RunnerSettings(HotRoleSettings):
     """Settings of the runner."""
 
     runner_id: str = Field("", max_length=64, description="name on the record; runner-PID if empty")
@@ -239,6 +239,7 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
         ReferenceFileError: The reference file cannot be used.
         TransportError: The cluster does not answer.
     """
+    ask_for_realtime(settings.realtime_priority)
     load_reference(settings.reference)
     found = discover()
     for name, reason in found.unavailable.items():
@@ -249,7 +250,9 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
 
     metrics = TransportMetrics()
     await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
-    producer = Producer(settings.kafka, client="runner", prefix=settings.topic_prefix, sensor=metrics)
+    producer = Producer(
+        settings.kafka, client="runner", prefix=settings.topic_prefix, linger=0.02, sensor=metrics
+    )
     await producer.start()
     ready = settings.run_dir / "ready" / "runner"
     md: GroupReader | None = None
@@ -266,6 +269,7 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
             client="runner-ref",
             prefix=settings.topic_prefix,
             start="latest",
+            patience=0.1,
             dead=producer,
             sensor=metrics,
         )

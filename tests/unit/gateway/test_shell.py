@@ -15,7 +15,7 @@ from service.fix.messages import (
     OrderStatusRequest,
 )
 from service.gateway.core import Core
-from service.gateway.inputs import Intent, KillInput, Started
+from service.gateway.inputs import KillInput, Started
 from service.gateway.journal import JournalError, open_journal
 from service.gateway.shell import Recovery, Shell
 from service.model.codec import BY_TOPIC
@@ -141,11 +141,11 @@ class Gateway:
             "policy": "twap",
             "stamps": Stamps(decided=self.utc),
         }
-        self.shell.intent(Intent(runner="r1", command=SubmitChild(**{**fields, **changes})))
+        self.shell.intent("r1", SubmitChild(**{**fields, **changes}))
 
     def cancel(self, number: int = 1) -> None:
         command = CancelChild(child_id=f"P1.{number}", parent_id="P1")
-        self.shell.intent(Intent(runner="r1", command=command))
+        self.shell.intent("r1", command)
 
     async def until(self, condition: Callable[[], Any]) -> None:
         async with asyncio.timeout(10):
@@ -177,7 +177,7 @@ async def test_an_order_is_on_disk_before_it_is_on_the_wire(gateway: Gateway) ->
     assert gateway.journal.synced >= waiting_for
     (submitted,) = gateway.events(ChildSubmitted)
     assert submitted.stamps.journalled
-    assert gateway.legs.legs == ["gate", "hop", "journal", "wire"]
+    assert gateway.legs.legs == ["hop", "gate", "journal", "wire"]
     assert {type(m) for m in gateway.told} >= {ParentAdmitted, ChildSubmitted}
 
 
