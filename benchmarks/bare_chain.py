@@ -23,7 +23,11 @@ import numpy as np
 import quickfix as fix
 import uvloop
 
+from service.telemetry.process import ask_for_realtime
+
 ORDER_EVERY = 25
+REALTIME = 10
+"""SCHED_FIFO priority of runner and gateway in both chains, where the kernel grants it."""
 
 
 class Book(msgspec.Struct, frozen=True, array_like=True, tag="book", gc=False):
@@ -243,6 +247,8 @@ async def acceptor(port: int, folder: str) -> None:
 
 if __name__ == "__main__":
     role, arguments = sys.argv[1], sys.argv[2:]
+    if role != "acceptor":
+        ask_for_realtime(REALTIME)
     if role == "runner":
         uvloop.run(runner(*arguments))
     elif role == "gateway":

@@ -103,6 +103,22 @@ def plain(c: SubmitChild, f: Facts, market: int, utc: int) -> bool:
     )
 
 
+def _idle(us: float) -> Quantiles:
+    """An empty loop that takes about as long as a check: what the machine's own interrupts cost."""
+    clock = time.perf_counter_ns
+    begin = clock()
+    for _ in range(1_000_000):
+        pass
+    rounds = range(max(int(us * 1e9 / (clock() - begin)), 1))
+    taken: list[float] = []
+    for _ in range(ROUNDS):
+        a = clock()
+        for _ in rounds:
+            pass
+        taken.append((clock() - a) / 1000)
+    return Quantiles.of(taken)
+
+
 def run() -> list[Figure]:
     """Time both, interleaved."""
     rates = {(level, "*"): LevelLimits(messages_per_second=100) for level in Level}
@@ -141,6 +157,11 @@ def run() -> list[Figure]:
         ours.append((b - a) / 1000)
         bare.append((c - b) / 1000)
     mine, theirs = Quantiles.of(ours), Quantiles.of(bare)
+    idle = _idle(mine.p50)
+    print(
+        f"  nothing at all, for as long ({idle.p50:.1f} us): p99 {idle.p99:.1f} p99.9 {idle.p999:.1f} us; "
+        "beyond that is the gate's"
+    )
     return [
         Figure(
             f"gate: one check, {name}",

@@ -14,7 +14,8 @@ from service.model.time import MILLISECOND
 from service.policy.contract import Intent, Policy, Submit, View
 from service.policy.manifest import load_manifest
 
-CADENCE = 145 * MILLISECOND
+CADENCE = 250 * MILLISECOND
+"""The shipped model's own: no policy that uses it is evaluated more often."""
 
 
 class Everything:
@@ -50,7 +51,7 @@ BENCH = Policy(
     description="One lot, immediate or cancel, at every evaluation.",
     schedule=Everything(),
     placement=Nothing(),
-    takes=frozenset({"duration", "model_mode"}),
+    takes=frozenset({"start_time", "duration", "model_mode"}),
     defaults=Parameters(model_mode=ModelMode.LIVE),
     cadence=CADENCE,
     model=OneLot.of(load_manifest(FOLDER)),

@@ -2,8 +2,9 @@
 
 Ours: the real roles ``runner`` and ``gateway``, with features, ONNX, the hop, the gate and a synced journal.
 Bare: the same libraries in the same processes on the same Kafka (``benchmarks.bare_chain``). Both get the
-same open-loop load, about 5,000 events and 200 orders a second, and trade with the same acceptor. They
-alternate in pairs; a run in which others used over a tenth of a core is void.
+same open-loop load, about 5,000 events and 200 orders a second, evenly spread, trade with the same acceptor,
+and run with the same realtime priority where the kernel grants one. They alternate in pairs; a run in which
+others used over a tenth of a core is void.
 """
 
 from __future__ import annotations
@@ -21,25 +22,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.bare_chain import REALTIME
 from benchmarks.load import SYMBOLS
 from benchmarks.machine import OthersWatch, Quantiles, median
+from benchmarks.policy import CADENCE
 from benchmarks.result import Figure
 from service.model.events import ChildSubmitted
-from service.model.orders import NewParent, ParentOrder, Side
+from service.model.orders import NewParent, ParentOrder, Side, Stamps
 from service.model.parameters import Parameters
+from service.model.time import MILLISECOND, SECOND
 from service.settings import ROOT
 from service.transport.consumer import Reader
 from service.transport.kafka_probe import free_port
 from service.transport.kafka_process import KafkaProcess
 from service.transport.producer import Producer
-from service.transport.topics import MD, ORDERS, PARENTS, ensure_topics
+from service.transport.topics import MD, ORDERS, PARENTS, REF, ensure_topics
 
 PAIRS = 5
 TRIES = 7
 RATE = 5000
 SECONDS = 12.0
 WARM_UP = 4.0
-PARENTS_PER_SYMBOL = 3
+PARENTS_PER_SYMBOL = 5
+END = 20 * MILLISECOND
 OTHERS_AT_MOST = 0.1
 MODEL = ROOT / "policies" / "models" / "timing" / "model.onnx"
 
@@ -104,10 +109,10 @@ class Run:
     others: float
 
 
-def summarise(latencies_ns: list[int], others: float) -> Run:
-    """Leave out the warm-up's share at the front."""
+def summarise(latencies_ns: list[int], others: float, seconds: float = SECONDS) -> Run:
+    """Leave out the warm-up's share at the front of what took ``seconds``."""
     kept = latencies_ns[int(len(latencies_ns) * WARM_UP / SECONDS) :]
-    rate = len(kept) / (SECONDS - WARM_UP)
+    rate = len(kept) / (seconds * (1 - WARM_UP / SECONDS))
     return Run(Quantiles.of([ns / 1000 for ns in kept]), rate, others)
 
 
@@ -179,7 +184,7 @@ async def ours(kafka: str, folder: Path) -> Run:
     await ensure_topics(kafka, prefix)
     port = free_port()
     common = ["--run-dir", str(folder), "--kafka", kafka, "--topic-prefix", prefix]
-    common += ["--reference", str(reference_file(folder))]
+    common += ["--reference", str(reference_file(folder)), "--realtime-priority", str(REALTIME)]
     path = os.pathsep.join([str(plugin(folder)), str(ROOT)])
     with processes(folder) as children:
         children.start("acceptor", "benchmarks.bare_chain", "acceptor", str(port), str(folder))
@@ -198,23 +203,39 @@ async def ours(kafka: str, folder: Path) -> Run:
         watch = OthersWatch()
         watch.start()
         source = load(children, kafka, prefix)
-        for symbol in SYMBOLS:
-            for number in range(PARENTS_PER_SYMBOL):
-                out.send(PARENTS, symbol.encode(), parent(f"{symbol}-{number}", symbol))
+        await first_facts(kafka, prefix)
+        # One after the other, evenly over a cadence: so orders come evenly, as they do in the bare chain.
+        begin, step = time.time_ns() + SECOND, CADENCE // (PARENTS_PER_SYMBOL * len(SYMBOLS))
+        for number in range(PARENTS_PER_SYMBOL * len(SYMBOLS)):
+            symbol = SYMBOLS[number % len(SYMBOLS)]
+            out.send(PARENTS, symbol.encode(), parent(f"{symbol}-{number}", symbol, begin + number * step))
         await asyncio.get_running_loop().run_in_executor(None, source.wait)
         others = watch.share()
-        latencies: list[int] = []
+        sent: list[Stamps] = []
         while batches := await reader.batch(1.0):
             for batch in batches:
-                for event in batch.messages:
-                    if isinstance(event, ChildSubmitted) and event.stamps.feed:
-                        latencies.append(event.stamps.sent - event.stamps.tick)
+                sent += [e.stamps for e in batch.messages if isinstance(e, ChildSubmitted) and e.stamps.feed]
         await reader.stop()
         await out.stop()
-    return summarise(latencies, others)
+    # Policies go on by the clock for a second after the last event, all at once: that is no longer the load.
+    end = max((stamps.feed for stamps in sent), default=0) + END
+    sent = [stamps for stamps in sent if stamps.tick < end]
+    if not sent:
+        raise RuntimeError(f"no order was sent; logs in {folder}")
+    seconds = (sent[-1].sent - sent[0].sent) / SECOND
+    return summarise([stamps.sent - stamps.tick for stamps in sent], others, seconds)
 
 
-def parent(name: str, symbol: str) -> NewParent:
+async def first_facts(kafka: str, prefix: str) -> None:
+    """Wait for the load: what is sent before it would be admitted all at once when it comes."""
+    reader = Reader(kafka, [REF], client="bench-ref", prefix=prefix, start="earliest")
+    await reader.start()
+    while not await reader.batch():
+        pass
+    await reader.stop()
+
+
+def parent(name: str, symbol: str, start: int) -> NewParent:
     """A parent that the benchmark's policy works for as long as the load lasts."""
     order = ParentOrder(
         id=name,
@@ -225,7 +246,7 @@ def parent(name: str, symbol: str) -> NewParent:
         account="NW-1",
         trader="alice",
         ts_utc=time.time_ns(),
-        parameters=Parameters(duration=600.0),
+        parameters=Parameters(start_time=start, duration=600.0),
     )
     return NewParent(command_id=f"new-{name}", parent=order, by="alice", ts_utc=time.time_ns())
 
