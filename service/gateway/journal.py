@@ -184,6 +184,8 @@ class Journal:
             self._loop.call_soon_threadsafe(function, argument)
 
     def _done(self, end: int) -> None:
+        if end <= self.synced:
+            return  # told late: a newer sync, which the loop waited for, has overtaken this callback
         self.synced = end
         self._on_synced(end)
 
