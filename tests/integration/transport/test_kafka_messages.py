@@ -21,8 +21,8 @@ def trade(seq: int, symbol: str = "AURA") -> Trade:
 
 
 @asynccontextmanager
-async def producer(bootstrap: str, prefix: str) -> AsyncIterator[Producer]:
-    made = Producer(bootstrap, client="test", prefix=prefix)
+async def producer(bootstrap: str, prefix: str, linger: float = 0.0) -> AsyncIterator[Producer]:
+    made = Producer(bootstrap, client="test", prefix=prefix, linger=linger)
     await made.start()
     try:
         yield made
@@ -45,10 +45,15 @@ def count(batches: list[Batch]) -> int:
     return sum(len(batch.messages) for batch in batches)
 
 
-async def test_messages_of_one_key_keep_their_order(kafka: KafkaProcess, topic_prefix: str) -> None:
+@pytest.mark.parametrize("linger", [0.0, 0.02])
+async def test_messages_of_one_key_keep_their_order(
+    kafka: KafkaProcess, topic_prefix: str, linger: float
+) -> None:
     await ensure_topics(kafka.bootstrap, topic_prefix)
-    async with producer(kafka.bootstrap, topic_prefix) as out:
+    async with producer(kafka.bootstrap, topic_prefix, linger) as out:
         for seq in range(3000):
+            if seq % 500 == 0:
+                await asyncio.sleep(0)
             out.send(MD, b"AURA" if seq % 2 else b"BOLT", trade(seq, "AURA" if seq % 2 else "BOLT"))
         reader = Reader(kafka.bootstrap, [MD], client="test", prefix=topic_prefix, start="earliest")
         await reader.start()
@@ -59,6 +64,21 @@ async def test_messages_of_one_key_keep_their_order(kafka: KafkaProcess, topic_p
         assert seqs == sorted(seqs)
         home = partition_for(symbol.encode(), 4)
         assert {b.partition for b in batches for m in b.messages if m.symbol == symbol} == {home}
+
+
+async def test_what_lingers_leaves_at_once_when_the_producer_flushes(
+    kafka: KafkaProcess, topic_prefix: str
+) -> None:
+    await ensure_topics(kafka.bootstrap, topic_prefix)
+    async with producer(kafka.bootstrap, topic_prefix, linger=3600.0) as out:
+        await out.partitions(MD)
+        for seq in range(10):
+            out.send(MD, b"AURA", trade(seq))
+        assert out.pending == 10
+        assert await out.flush()
+        out.send(MD, b"AURA", trade(10))
+        assert out.pending == 1
+    assert out.pending == 0
 
 
 async def test_undecodable_record_goes_to_dead_letters_and_stops_nothing(

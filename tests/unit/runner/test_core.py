@@ -97,6 +97,22 @@ def test_events_between_two_cadences_change_the_book_and_decide_nothing() -> Non
     assert desk.book().touched
 
 
+def test_evaluations_keep_to_their_grid_however_late_the_events_come() -> None:
+    desk = Desk()
+    desk.book()
+    desk.admit()
+    parent = desk.core.parents["P1"]
+    begin, cadence = parent.due_market, parent.policy.cadence if parent.policy else 0
+    for late in (0.001, 0.003, 0.002):
+        desk.wait((parent.due_market - desk.now.market) / SECOND + late)
+        assert desk.book().touched
+        assert (parent.due_market - begin) % cadence == 0
+    missed = parent.due_market + 3 * cadence
+    desk.wait((missed - desk.now.market) / SECOND)
+    desk.book()
+    assert parent.due_market == missed + cadence
+
+
 def test_a_conflated_event_counts_and_decides_nothing() -> None:
     desk = Desk()
     working(desk)
