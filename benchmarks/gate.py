@@ -12,7 +12,14 @@ from service.model.orders import OrdType, ParentStatus, Side, SubmitChild, TimeI
 from service.model.reference import load_reference
 from service.model.time import SECOND, Now
 from service.risk.gate import Approved, Gate
-from service.risk.limits import InstrumentLimits, Level, LevelLimits, Limits, MarketDataLimits
+from service.risk.limits import (
+    ExecutionPolicy,
+    InstrumentLimits,
+    Level,
+    LevelLimits,
+    Limits,
+    MarketDataLimits,
+)
 from service.risk.snapshots import (
     ExposureFacts,
     Facts,
@@ -57,6 +64,7 @@ def world(now: int) -> Facts:
             version=1,
             status=ParentStatus.WORKING,
             policy="twap",
+            account="NW-1",
             filled=100,
             working=200,
             next_child=7,
@@ -124,6 +132,19 @@ def run() -> list[Figure]:
     rates = {(level, "*"): LevelLimits(messages_per_second=100) for level in Level}
     limits = Limits(
         version="bench",
+        currency="USD",
+        restricted=frozenset(),
+        strategies={
+            "*": ExecutionPolicy(
+                order_types=frozenset(OrdType),
+                times_in_force=frozenset(TimeInForce),
+                venues=frozenset({"*"}),
+                instruments=frozenset({"*"}),
+                accounts=frozenset({"*"}),
+                passive_only=False,
+                max_order_value=Decimal(10_000_000),
+            )
+        },
         instruments={
             "AURA": InstrumentLimits(
                 max_order_quantity=1000,

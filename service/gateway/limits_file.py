@@ -11,14 +11,23 @@ import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.model.orders import OrdType, TimeInForce
 from service.model.reference import Name, Reference
 from service.model.time import MILLISECOND
 from service.risk import ceilings
-from service.risk.limits import InstrumentLimits, Level, LevelLimits, Limits, MarketDataLimits
+from service.risk.limits import (
+    EVERY,
+    ExecutionPolicy,
+    InstrumentLimits,
+    Level,
+    LevelLimits,
+    Limits,
+    MarketDataLimits,
+)
 
 
 class LimitsFileError(ValueError):
@@ -49,6 +58,25 @@ class _Session(_Table):
 class _Strategy(_Table):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     messages_per_second: _Rate = 0
+    order_types: tuple[Literal["market", "limit"], ...] = ()
+    times_in_force: tuple[Literal["day", "gtc", "ioc", "fok"], ...] = ()
+    venues: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    passive_only: Annotated[bool, Field(strict=True)] = True
+    max_order_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_ORDER_VALUE)] = Decimal(0)
+
+    def execution_policy(self) -> ExecutionPolicy:
+        """As the gate takes it (C10)."""
+        return ExecutionPolicy(
+            order_types=frozenset(OrdType[word.upper()] for word in self.order_types),
+            times_in_force=frozenset(TimeInForce[word.upper()] for word in self.times_in_force),
+            venues=frozenset(self.venues),
+            instruments=frozenset(self.instruments),
+            accounts=frozenset(self.accounts),
+            passive_only=self.passive_only,
+            max_order_value=self.max_order_value,
+        )
 
 
 class _Instrument(_Table):
@@ -64,6 +92,8 @@ class _Instrument(_Table):
 
 
 class _File(_Table):
+    currency: Annotated[str, Field(pattern="^[A-Z]{3,5}$")] | None = None
+    restricted: tuple[Name, ...] | None = None
     market_data: _MarketData = _MarketData()
     session: _Session = _Session()
     strategies: tuple[_Strategy, ...] = ()
@@ -89,6 +119,7 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         if (Level.STRATEGY, strategy.name) in levels:
             raise _twice(text, where, "strategies", n, f"name {strategy.name!r}")
         levels[Level.STRATEGY, strategy.name] = LevelLimits(messages_per_second=strategy.messages_per_second)
+        _names_exist(text, where, n, strategy, reference)
     instruments: dict[str, InstrumentLimits] = {}
     for n, row in enumerate(file.instruments):
         if row.symbol in instruments:
@@ -102,6 +133,9 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         instruments[row.symbol] = InstrumentLimits(**row.model_dump(exclude={"symbol"}))
     return Limits(
         version=hashlib.sha256(text.encode()).hexdigest()[:12],
+        currency=file.currency or "",
+        restricted=None if file.restricted is None else frozenset(file.restricted),
+        strategies={row.name: row.execution_policy() for row in file.strategies},
         instruments=instruments,
         levels=levels,
         market_data=MarketDataLimits(
@@ -109,6 +143,22 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
             max_reference_age=file.market_data.max_reference_age_ms * MILLISECOND,
         ),
     )
+
+
+def _names_exist(text: str, where: str, number: int, row: _Strategy, reference: Reference) -> None:
+    """An execution policy that names what is not in the reference file was meant to say something else."""
+    known = {
+        "instruments": reference.by_symbol.keys(),
+        "accounts": reference.by_account.keys(),
+        "venues": reference.by_venue.keys(),
+    }
+    for field, names in known.items():
+        strange = sorted(set(getattr(row, field)) - names - {EVERY})
+        if strange:
+            raise LimitsFileError(
+                f"{where}, line {_line(text, 'strategies', number, field)}: strategies {row.name}: {field}: "
+                f"{', '.join(strange)} is not in the reference file; correct the name or add it there"
+            )
 
 
 def load_limits(path: Path, reference: Reference) -> Limits:
@@ -143,7 +193,7 @@ def _explain(text: str, where: str, data: dict[str, Any], error: Any) -> str:
     path = list(error["loc"])
     table = str(path[0])
     number = path[1] if len(path) > 1 and isinstance(path[1], int) else 0
-    field = str(path[-1]) if len(path) > 1 else ""
+    field = next((part for part in path[1:] if isinstance(part, str)), "")
     name = table
     rows = data.get(table)
     if isinstance(rows, list) and number < len(rows) and isinstance(rows[number], dict):

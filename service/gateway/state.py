@@ -93,6 +93,7 @@ class Parent:
             f"desk={trader.desk}",
             f"client={account.client}",
             f"firm={firm}",
+            f"venue={reference.by_symbol[order.symbol].venue}",
         }
 
     @property
@@ -202,6 +203,7 @@ class State:
             version=parent.version,
             status=parent.status,
             policy=order.policy,
+            account=order.account,
             filled=progress.filled,
             working=progress.working,
             next_child=parent.next_child,
@@ -234,7 +236,7 @@ class State:
     def kill_covering(self, order: Order) -> str:
         """Scope of a kill that covers this order; what cannot be judged is covered by any (C23)."""
         try:
-            return self.kills.covering(self.parents[order.parent_id].scopes, order.model)
+            return self.kills.covering(self.parents[order.parent_id].scopes, order.model, order.venue)
         except Exception:  # noqa: BLE001 - stricter, never weaker
             return next(iter(self.kills.engaged), "")
 

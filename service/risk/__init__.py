@@ -2,7 +2,14 @@
 
 from service.risk.denials import Code, Denied
 from service.risk.gate import Approved, ForgedApproval, Gate
-from service.risk.limits import InstrumentLimits, Level, LevelLimits, Limits, MarketDataLimits
+from service.risk.limits import (
+    ExecutionPolicy,
+    InstrumentLimits,
+    Level,
+    LevelLimits,
+    Limits,
+    MarketDataLimits,
+)
 from service.risk.snapshots import (
     ChildFacts,
     ExposureFacts,
@@ -18,6 +25,7 @@ __all__ = [
     "ChildFacts",
     "Code",
     "Denied",
+    "ExecutionPolicy",
     "ExposureFacts",
     "Facts",
     "ForgedApproval",

@@ -9,8 +9,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 import msgspec
+
+from service.model.orders import OrdType, TimeInForce
+
+EVERY: Final = "*"
+"""Every name there is; of a row: every name that has no row of its own."""
 
 
 class Level(enum.StrEnum):
@@ -50,6 +56,24 @@ class LevelLimits(msgspec.Struct, frozen=True, kw_only=True):
     messages_per_second: int = 0
 
 
+class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What one strategy may do (C10). What is not named is not allowed; ``*`` names everything there is.
+
+    Attributes:
+        venues: An order that leaves the venue to the broker may go to any, so it takes ``*``.
+        passive_only: Orders may rest and may not take.
+        max_order_value: Currency units of one order.
+    """
+
+    order_types: frozenset[OrdType] = frozenset()
+    times_in_force: frozenset[TimeInForce] = frozenset()
+    venues: frozenset[str] = frozenset()
+    instruments: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    passive_only: bool = True
+    max_order_value: Decimal = Decimal(0)
+
+
 class MarketDataLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How old the market's facts may be, nanoseconds of UTC (C16)."""
 
@@ -62,16 +86,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: Digest of the file that they came from; on every record.
+        currency: Of every amount here. An instrument in another one is denied.
+        restricted: Symbols that nobody trades (C15); ``None`` if nobody said, which denies everything.
+        strategies: Execution policies by name of the strategy.
         instruments: By symbol. An instrument that is not here is denied.
         levels: By level and name; the name ``*`` stands for every name that has no row of its own.
     """
 
     version: str = ""
+    currency: str = ""
+    restricted: frozenset[str] | None = None
+    strategies: Mapping[str, ExecutionPolicy] = {}
     instruments: Mapping[str, InstrumentLimits] = {}
     levels: Mapping[tuple[Level, str], LevelLimits] = {}
     market_data: MarketDataLimits = MarketDataLimits()
 
     def rate(self, level: Level, name: str) -> int:
         """Messages per second allowed to ``name`` at ``level``; 0 where nobody set it."""
-        row = self.levels.get((level, name)) or self.levels.get((level, "*"))
+        row = self.levels.get((level, name)) or self.levels.get((level, EVERY))
         return row.messages_per_second if row is not None else 0

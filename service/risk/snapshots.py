@@ -28,6 +28,7 @@ class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     version: int
     status: ParentStatus
     policy: str
+    account: str
     filled: int
     working: int
     next_child: int

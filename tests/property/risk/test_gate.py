@@ -14,6 +14,8 @@ from service.model.time import MILLISECOND, SECOND
 from tests.unit.gateway.driver import PRICE, Driver, digest
 
 LIMITS = """
+currency = "USD"
+restricted = []
 [market_data]
 max_heartbeat_age_ms = 1500
 max_reference_age_ms = 3000
@@ -22,6 +24,13 @@ messages_per_second = 8
 [[strategies]]
 name = "*"
 messages_per_second = 6
+order_types = ["limit", "market"]
+times_in_force = ["day"]
+venues = ["*"]
+instruments = ["*"]
+accounts = ["*"]
+passive_only = false
+max_order_value = 25_000
 [[instruments]]
 symbol = "AURA"
 max_order_quantity = 300

@@ -12,10 +12,17 @@ from service.model.orders import (
     SubmitChild,
     TimeInForce,
 )
-from service.model.reference import Instrument, Reference
+from service.model.reference import Account, Instrument, Reference
 from service.model.time import Now
 from service.risk.gate import Approved, Gate
-from service.risk.limits import InstrumentLimits, Level, LevelLimits, Limits, MarketDataLimits
+from service.risk.limits import (
+    ExecutionPolicy,
+    InstrumentLimits,
+    Level,
+    LevelLimits,
+    Limits,
+    MarketDataLimits,
+)
 from service.risk.snapshots import (
     ChildFacts,
     ExposureFacts,
@@ -38,8 +45,9 @@ TRANSACT = 1_795_255_200_123_456_789
 _NOW = Now(market=1_000, utc=1_000)
 
 
-def _gate() -> Gate:
-    reference = Reference.model_construct(instruments=(AURA, COIN))
+def _gate(currency: str, venue: str) -> Gate:
+    account = Account(name="NW-1", client="NORTHWIND")
+    reference = Reference.model_construct(instruments=(AURA, COIN), venues=(), accounts=(account,))
     row = InstrumentLimits(
         max_order_quantity=1_000,
         max_order_value=Decimal(1_000_000),
@@ -51,7 +59,21 @@ def _gate() -> Gate:
         messages_per_second=100,
     )
     rate = LevelLimits(messages_per_second=100)
+    everything = frozenset({"*"})
     limits = Limits(
+        currency=currency,
+        restricted=frozenset(),
+        strategies={
+            "*": ExecutionPolicy(
+                order_types=frozenset(OrdType),
+                times_in_force=frozenset(TimeInForce),
+                venues=frozenset({venue}),
+                instruments=everything,
+                accounts=everything,
+                passive_only=False,
+                max_order_value=Decimal(1_000_000),
+            )
+        },
         instruments={"AURA": row, "COIN": row},
         levels={(Level.STRATEGY, "*"): rate, (Level.SESSION, "*"): rate},
         market_data=MarketDataLimits(max_heartbeat_age=10**9, max_reference_age=10**9),
@@ -73,6 +95,7 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             version=1,
             status=ParentStatus.WORKING,
             policy="twap",
+            account="NW-1",
             filled=0,
             working=0,
             next_child=1,
@@ -162,7 +185,9 @@ def approved_replace(
 
 
 def _minted(command: SubmitChild | ReplaceChild, facts: Facts) -> Approved:
-    verdict = _gate().check(command, facts, _NOW)
+    assert facts.parent is not None
+    venue = command.venue if isinstance(command, SubmitChild) else ""
+    verdict = _gate(INSTRUMENTS[facts.parent.symbol].currency, venue).check(command, facts, _NOW)
     assert isinstance(verdict, Approved), verdict
     return verdict
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from service.gateway.limits_file import LimitsFileError, load_limits, parse_limits
+from service.model.orders import OrdType, TimeInForce
 from service.model.reference import load_reference
 from service.model.time import MILLISECOND
-from service.risk import Level
+from service.risk import ExecutionPolicy, Level
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = load_reference(ROOT / "deploy" / "reference.toml")
@@ -93,6 +94,60 @@ ERRORS = [
     ('name = "*"', 'name = ""', "line 9: strategies 1: name"),
     ("[session]\n", "session = 3\n[sssion]\n", "line 6: sssion: no such field"),
 ]
+
+
+POLICIES = """\
+currency = "USD"
+restricted = ["GME"]
+[[strategies]]
+name = "twap"
+messages_per_second = 5
+order_types = ["limit"]
+times_in_force = ["day", "ioc"]
+venues = ["XSIM", "XNAS"]
+instruments = ["*"]
+accounts = ["NW-1"]
+passive_only = false
+max_order_value = 1_000.5
+"""
+
+
+def test_an_execution_policy_reaches_the_gate() -> None:
+    limits = parse_limits(POLICIES, "x", REFERENCE)
+    assert limits.strategies["twap"] == ExecutionPolicy(
+        order_types=frozenset({OrdType.LIMIT}),
+        times_in_force=frozenset({TimeInForce.DAY, TimeInForce.IOC}),
+        venues=frozenset({"XSIM", "XNAS"}),
+        instruments=frozenset({"*"}),
+        accounts=frozenset({"NW-1"}),
+        passive_only=False,
+        max_order_value=Decimal("1000.5"),
+    )
+    assert (limits.currency, limits.restricted) == ("USD", {"GME"})
+
+
+def test_a_policy_that_says_nothing_allows_nothing_and_a_missing_list_restricts_all() -> None:
+    limits = parse_limits('[[strategies]]\nname = "twap"\n', "x", REFERENCE)
+    assert limits.strategies["twap"] == ExecutionPolicy()
+    assert (limits.currency, limits.restricted) == ("", None)
+
+
+POLICY_ERRORS = [
+    ('["limit"]', '["limit", "stop"]', "line 6: strategies twap: order_types: "),
+    ('["day", "ioc"]', '"day"', "line 7: strategies twap: times_in_force: "),
+    ('"XNAS"]', '"XNAQ"]', "line 8: strategies twap: venues: XNAQ is not in the reference file"),
+    ('["*"]', '["AURA", "AURAA"]', "line 9: strategies twap: instruments: AURAA is not in the"),
+    ('["NW-1"]', '["NW-7"]', "line 10: strategies twap: accounts: NW-7 is not in the reference file"),
+    ("= false", "= 0", "line 11: strategies twap: passive_only: "),
+    ("1_000.5", "10_000_001", "line 12: strategies twap: max_order_value: 10000001 is above the ceiling"),
+    ('"USD"', '"dollars"', "line 1: currency: "),
+    ('["GME"]', '"GME"', "line 2: restricted: "),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), POLICY_ERRORS)
+def test_an_error_in_an_execution_policy_names_its_place(old: str, new: str, message: str) -> None:
+    assert f"limits.toml, {message}" in error(POLICIES.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(("old", "new", "message"), ERRORS)

@@ -9,12 +9,13 @@ import msgspec
 
 from service.model.market import ReferenceSnapshot, TradingPhase
 from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, SubmitChild, TimeInForce
-from service.model.reference import Instrument, Reference, Venue
+from service.model.reference import Account, Client, Firm, Instrument, Reference, Venue
 from service.model.time import SECOND, Now
 from service.risk import (
     Approved,
     ChildFacts,
     Denied,
+    ExecutionPolicy,
     ExposureFacts,
     Facts,
     Gate,
@@ -35,11 +36,11 @@ TICK = 100
 REFERENCE = Reference(
     instruments=(Instrument(symbol="AURA", venue="XSIM", currency="USD", tick=TICK),),
     venues=(Venue(name="XSIM"),),
-    accounts=(),
+    accounts=(Account(name="NW-1", client="NORTHWIND"),),
     traders=(),
     desks=(),
-    clients=(),
-    firms=(),
+    clients=(Client(name="NORTHWIND", firm="SLIPSTREAM"),),
+    firms=(Firm(name="SLIPSTREAM"),),
 )
 INSTRUMENT_LIMITS = InstrumentLimits(
     max_order_quantity=1000,
@@ -51,7 +52,20 @@ INSTRUMENT_LIMITS = InstrumentLimits(
     max_gross=6_000,
     messages_per_second=10,
 )
+ANYTHING = frozenset({"*"})
+POLICY = ExecutionPolicy(
+    order_types=frozenset(OrdType),
+    times_in_force=frozenset(TimeInForce),
+    venues=ANYTHING,
+    instruments=ANYTHING,
+    accounts=ANYTHING,
+    passive_only=False,
+    max_order_value=Decimal(100_000),
+)
 LIMITS = Limits(
+    currency="USD",
+    restricted=frozenset(),
+    strategies={"*": POLICY},
     instruments={"AURA": INSTRUMENT_LIMITS},
     levels={
         (Level.SESSION, "*"): LevelLimits(messages_per_second=30),
@@ -71,6 +85,7 @@ PARENT = ParentFacts(
     version=2,
     status=ParentStatus.WORKING,
     policy="twap",
+    account="NW-1",
     filled=500,
     working=400,
     next_child=4,
@@ -159,6 +174,11 @@ def limits(**changes: Any) -> Limits:
     return msgspec.structs.replace(
         LIMITS, instruments={"AURA": msgspec.structs.replace(INSTRUMENT_LIMITS, **changes)}
     )
+
+
+def policy(**changes: Any) -> Limits:
+    """The limits with fields of the execution policy changed."""
+    return msgspec.structs.replace(LIMITS, strategies={"*": msgspec.structs.replace(POLICY, **changes)})
 
 
 def judge(

@@ -16,6 +16,7 @@ from tests.unit.risk.orders import (
     LIMITS,
     NOW,
     PARENT,
+    POLICY,
     PRICE,
     REFERENCE,
     TICK,
@@ -255,7 +256,12 @@ def test_a_short_limit_of_zero_denies_a_sell() -> None:
 
 
 def test_an_instrument_without_limits_is_denied() -> None:
-    assert code(under=Limits(levels=LIMITS.levels, market_data=LIMITS.market_data)) == "C6 NO_LIMIT"
+    assert code(under=msgspec.structs.replace(LIMITS, instruments={})) == "C6 NO_LIMIT"
+
+
+@pytest.mark.parametrize("currency", ["", "EUR"])
+def test_an_instrument_in_another_currency_than_the_limits_is_denied(currency: str) -> None:
+    assert code(under=msgspec.structs.replace(LIMITS, currency=currency)) == "C6 NO_LIMIT"
 
 
 @pytest.mark.parametrize("level", [Level.SESSION, Level.STRATEGY])
@@ -290,6 +296,9 @@ def loosest() -> Limits:
     """A configuration that allows everything, as if no loader had checked it."""
     everything = dict.fromkeys(LIMITS.instruments["AURA"].__struct_fields__, LOOSE)
     return Limits(
+        currency="USD",
+        restricted=frozenset(),
+        strategies={"*": msgspec.structs.replace(POLICY, max_order_value=Decimal(LOOSE))},
         instruments={
             "AURA": msgspec.structs.replace(
                 LIMITS.instruments["AURA"], **{**everything, "max_order_value": Decimal(LOOSE)}

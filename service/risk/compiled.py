@@ -1,0 +1,128 @@
+"""Limits as the checks use them: ceilings applied, money as integers, one lookup each. Made once per Gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from service.model.reference import Instrument, Reference
+from service.risk import ceilings
+from service.risk.limits import EVERY, ExecutionPolicy, InstrumentLimits, Level, Limits
+from service.risk.money import to_value, value_unit
+
+BPS: Final = 10_000
+
+
+class Bounds:
+    """Limits of one instrument.
+
+    Attributes:
+        unit: Units of value (``service.risk.money``) in one price unit x lot.
+        max_order_value: Price units x lots.
+    """
+
+    __slots__ = (
+        "collar_bps",
+        "currency",
+        "max_gross",
+        "max_long",
+        "max_order_quantity",
+        "max_order_value",
+        "max_short",
+        "max_spread_bps",
+        "messages_per_second",
+        "tick",
+        "unit",
+    )
+
+    def __init__(self, instrument: Instrument, limits: InstrumentLimits) -> None:
+        self.tick = instrument.tick
+        self.currency = instrument.currency
+        self.unit = value_unit(instrument)
+        self.max_order_quantity = min(limits.max_order_quantity, ceilings.MAX_ORDER_QUANTITY)
+        money = min(limits.max_order_value, ceilings.MAX_ORDER_VALUE)
+        self.max_order_value = to_value(money) // self.unit
+        self.collar_bps = min(limits.collar_bps, ceilings.MAX_COLLAR_BPS)
+        self.max_spread_bps = min(limits.max_spread_bps, ceilings.MAX_SPREAD_BPS)
+        self.max_long = min(limits.max_long, ceilings.MAX_POSITION)
+        self.max_short = min(limits.max_short, ceilings.MAX_POSITION)
+        self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS)
+        self.messages_per_second = min(limits.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
+
+
+class Permission:
+    """What one strategy may do (C10), with ``*`` written out.
+
+    Attributes:
+        venues: The empty name, of an order that leaves the venue to the broker, is among them for ``*`` only.
+        max_order_value: Units of value.
+    """
+
+    __slots__ = (
+        "accounts",
+        "instruments",
+        "max_order_value",
+        "order_types",
+        "passive_only",
+        "times_in_force",
+        "venues",
+    )
+
+    def __init__(self, given: ExecutionPolicy, reference: Reference) -> None:
+        self.order_types = given.order_types
+        self.times_in_force = given.times_in_force
+        self.passive_only = given.passive_only
+        self.max_order_value = to_value(min(given.max_order_value, Decimal(ceilings.MAX_ORDER_VALUE)))
+        self.instruments = _written_out(given.instruments, (i.symbol for i in reference.instruments))
+        self.accounts = _written_out(given.accounts, (a.name for a in reference.accounts))
+        self.venues = _written_out(given.venues, ("", *(v.name for v in reference.venues)))
+
+
+def _written_out(given: frozenset[str], everything: Iterable[str]) -> frozenset[str]:
+    return frozenset(everything) if EVERY in given else given
+
+
+class Compiled:
+    """All limits of one Gate.
+
+    Attributes:
+        instruments: Symbols of the reference file.
+        others: Permission of strategies that have none of their own; ``None`` denies them.
+        restricted: Symbols; ``None``, where nobody said which, denies everything (C15).
+    """
+
+    __slots__ = (
+        "bounds",
+        "currency",
+        "instruments",
+        "max_heartbeat_age",
+        "max_reference_age",
+        "others",
+        "permissions",
+        "restricted",
+        "session_rate",
+        "strategy_rates",
+    )
+
+    def __init__(self, limits: Limits, reference: Reference) -> None:
+        self.instruments = frozenset(reference.by_symbol)
+        self.currency = limits.currency
+        self.restricted = limits.restricted
+        self.bounds = {
+            symbol: Bounds(reference.by_symbol[symbol], row)
+            for symbol, row in limits.instruments.items()
+            if symbol in reference.by_symbol
+        }
+        self.permissions = {name: Permission(row, reference) for name, row in limits.strategies.items()}
+        self.others = self.permissions.pop(EVERY, None)
+        ceiling = ceilings.MAX_MESSAGES_PER_SECOND
+        self.session_rate = min(limits.rate(Level.SESSION, EVERY), ceiling)
+        self.strategy_rates = {
+            name: min(row.messages_per_second, ceiling)
+            for (level, name), row in limits.levels.items()
+            if level is Level.STRATEGY
+        }
+        ages = limits.market_data
+        self.max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
+        self.max_reference_age = min(ages.max_reference_age, ceilings.MAX_REFERENCE_AGE)
