@@ -115,6 +115,11 @@ def _run_role(
     from service.telemetry import logs
     from service.telemetry.metrics import serve
 
+    if role == "gateway":
+        # Before the first thread, which would inherit what ends the process.
+        from service.gateway.triggers import KillSignal
+
+        KillSignal.block()
     logs.setup(role, settings.log_level)
 
     async def live() -> None:
@@ -436,13 +441,22 @@ def kill(scope: str, reason: str, wait: float, run_dir: Path) -> None:
         click.echo(f"kill {reply.scope} is in force; {len(reply.working)} orders are being cancelled")
         if reply.detail:
             click.echo(reply.detail)
-        killed = {child.child_id for child in reply.working}
-        deadline = time.monotonic() + wait
+        killed = {child.child_id: child for child in reply.working}
+        deadline, said = time.monotonic() + wait, time.monotonic()
         while killed and time.monotonic() < deadline:
-            killed &= {child.child_id for child in (await control_client.status(run_dir)).working}
+            status = await control_client.status(run_dir)
+            killed = {c.child_id: c for c in status.working if c.child_id in killed}
+            if killed and time.monotonic() - said >= 1.0:
+                said = time.monotonic()
+                session = "" if status.logged_on else ", and the session is down"
+                click.echo(f"{len(killed)} still work{session}")
             await asyncio.sleep(0.1 if killed else 0)
         if killed and wait:
-            raise click.ClickException(f"after {wait:g} s these still work: {', '.join(sorted(killed))}")
+            left = ", ".join(
+                f"{c.child_id} ({'unknown' if c.unknown else c.pending or c.status.name.lower()})"
+                for c in killed.values()
+            )
+            raise click.ClickException(f"after {wait:g} s these still work: {left}")
         click.echo("not waiting for the broker's word" if killed else "nothing in its scope works")
 
     run_async(work())

@@ -211,7 +211,7 @@ def status_lines(status: StatusReply) -> list[str]:
         f"record     journal at {status.journal_seq:,}, {status.pending_records:,} wait for Kafka",
         f"versions   reference {status.reference_version}, limits {status.limits_version}",
     ]
-    lines += [f"kill       {k.scope} by {k.by}: {k.reason}" for k in status.kills]
+    lines += [f"kill       {k.scope} by {k.by}: {k.reason} ({k.working} still work)" for k in status.kills]
     lines += [f"HALTED     {status.halted}"] if status.halted else []
     lines += [
         f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"

@@ -38,12 +38,13 @@ class OrdersRequest(Message, frozen=True, kw_only=True, tag="orders_request"):
 
 
 class KillInForce(Message, frozen=True, kw_only=True, tag="kill_in_force"):
-    """A kill, who engaged it, when (UTC) and why."""
+    """A kill, who engaged it, when (UTC) and why; ``working``: orders in its scope that are not over."""
 
     scope: str
     by: str
     reason: str
     ts_utc: int
+    working: int = 0
 
 
 class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import orders, parents, reports
+from service.gateway import killing, orders, parents, reports
 from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
     Input,
@@ -26,9 +26,8 @@ from service.gateway.inputs import (
     Tick,
     Unsent,
 )
-from service.gateway.kill import ALL
 from service.gateway.state import Effect, State
-from service.model.events import KillEngaged, KillReleased, SessionChanged
+from service.model.events import SessionChanged
 from service.model.market import FeedHeartbeat, ReferenceSnapshot
 from service.model.time import Now, SessionClock
 
@@ -42,6 +41,7 @@ class Core:
 
     def __init__(self) -> None:
         self.state = State()
+        self._swept = 0
         self._handlers: Final[dict[type, Callable[[Any, Now], None]]] = {
             Started: self._started,
             ParentInput: lambda given, now: parents.command(self.state, given, now),
@@ -57,8 +57,8 @@ class Core:
             Unsent: lambda given, now: orders.unsent(self.state, given, now),
             SessionInput: self._session,
             RunnerLost: self._runner_lost,
-            KillInput: self._kill,
-            ReleaseInput: self._release,
+            KillInput: lambda given, now: killing.engage(self.state, given, now),
+            ReleaseInput: lambda given, now: killing.release(self.state, given, now),
             Tick: lambda _, now: self._tick(now),
         }
 
@@ -85,7 +85,12 @@ class Core:
 
     def due(self, now: Now) -> bool:
         """Whether a ``Tick`` now would do something."""
-        return parents.tick_due(self.state, now) or chase_due(self.state, now)
+        if parents.tick_due(self.state, now) or chase_due(self.state, now):
+            return True
+        if now.utc - self._swept < killing.SWEEP_EVERY:
+            return False
+        self._swept = now.utc
+        return killing.sweep_due(self.state, now)
 
     def may_send(self, cl_ord_id: str) -> str:
         """Why a request that waited for the disk must not go out any more; empty if it may."""
@@ -137,8 +142,11 @@ class Core:
             insist_cancel(state, order, f"runner {given.runner} lost", now)
 
     def _tick(self, now: Now) -> None:
-        parents.tick(self.state, now)
-        chase(self.state, now)
+        try:
+            parents.tick(self.state, now)
+        finally:
+            chase(self.state, now)
+            killing.sweep(self.state, now)
 
     # The market
 
@@ -171,32 +179,3 @@ class Core:
     def _heard(self, seq: int) -> None:
         if seq:
             self.state.report_seq = seq
-
-    # Kills
-
-    def _kill(self, given: KillInput, now: Now) -> None:
-        """C23: block first, then cancel everything that works; whatever fails, the rest is still done."""
-        state = self.state
-        scope = state.kills.engage(given.scope, given.by, given.reason, now.utc)
-        covered = [order for order in state.ledger.live.values() if state.kill_covering(order)]
-        for order in covered:
-            insist_cancel(state, order, f"kill {scope}", now)
-        event = KillEngaged(
-            scope=scope, by=given.by, reason=given.reason, ts_utc=now.utc, working=len(covered)
-        )
-        state.risk_event(event, scope, runners=True)
-        state.audit(given.by, "kill", scope, given.reason, f"working={len(covered)}", now)
-        for parent in list(state.open.values()):
-            if scope == ALL or scope in parent.scopes:
-                parents.pause(state, parent, given.by, f"kill {scope}: {given.reason}", now)
-
-    def _release(self, given: ReleaseInput, now: Now) -> None:
-        """Lift a kill. Parents stay paused until a person resumes them."""
-        state = self.state
-        released = state.kills.release(given.scope)
-        state.audit(
-            given.by, "release", given.scope, given.reason, "released" if released else "no such kill", now
-        )
-        if released:
-            event = KillReleased(scope=given.scope.strip(), by=given.by, reason=given.reason, ts_utc=now.utc)
-            state.risk_event(event, event.scope, runners=True)

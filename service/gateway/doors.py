@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pwd
 import time
 from collections.abc import Callable
 from typing import Final
@@ -24,9 +23,11 @@ from service.gateway.control import (
     StatusReply,
     decode_request,
 )
-from service.gateway.inputs import KillInput, ReleaseInput
+from service.gateway.inputs import ReleaseInput
 from service.gateway.kill import normal_scope
+from service.gateway.killing import covered
 from service.gateway.shell import Shell
+from service.gateway.triggers import engage, user_name
 from service.model.codec import DecodeError, to_gateway
 from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
 from service.model.message import Message
@@ -161,9 +162,7 @@ class Control:
         """In force and on the wire before anything is answered; the answer waits for the disk."""
         shell = self.shell
         assert shell is not None
-        scope = normal_scope(request.scope)
-        log.critical("kill %s by %s: %s", scope, who, request.reason)
-        shell.feed(KillInput(scope=scope, by=who, reason=request.reason[:500]))
+        scope = engage(shell, request.scope, who, request.reason, "socket")
 
         def reply(durable: bool) -> None:
             detail = "" if durable else f"in force, but lost if this process ends: {shell.journal.failed}"
@@ -193,11 +192,8 @@ class Control:
     def _working(self, scope: str) -> tuple[ChildSnapshot, ...]:
         assert self.shell is not None
         state = self.shell.core.state
-        return tuple(
-            order.snapshot()
-            for order in state.ledger.live.values()
-            if not scope or state.kill_covering(order)
-        )
+        orders = covered(state, scope) if scope else state.ledger.live.values()
+        return tuple(order.snapshot() for order in orders)
 
     def _parents(self, request: ParentsRequest) -> ParentsReply:
         assert self.shell is not None
@@ -214,7 +210,13 @@ class Control:
             logged_on=state.logged_on,
             halted=shell.halted,
             kills=tuple(
-                KillInForce(scope=k.scope, by=k.by, reason=k.reason, ts_utc=k.utc)
+                KillInForce(
+                    scope=k.scope,
+                    by=k.by,
+                    reason=k.reason,
+                    ts_utc=k.utc,
+                    working=len(covered(state, k.scope)),
+                )
                 for k in state.kills.engaged.values()
             ),
             working=self._working(""),
@@ -239,9 +241,4 @@ def _bad(connection: Connection, frame: bytes, reason: str) -> None:  # noqa: AR
 def _user(connection: Connection) -> str:
     """Name of the operating-system user at the other end."""
     uid = connection.peer_uid
-    if uid is None:
-        return "unknown"
-    try:
-        return f"os:{pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"os:{uid}"
+    return "unknown" if uid is None else user_name(uid)

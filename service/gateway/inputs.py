@@ -97,11 +97,12 @@ class RunnerLost(Message, frozen=True, kw_only=True, tag="runner_lost"):
 
 
 class KillInput(Message, frozen=True, kw_only=True, tag="kill"):
-    """A person, or the gateway itself, engaged a kill (C23)."""
+    """A person, or the gateway itself, engaged a kill (C23). ``via``: ``socket``, ``signal``, ``file``."""
 
     scope: str
     by: str
     reason: str
+    via: str = ""
 
 
 class ReleaseInput(Message, frozen=True, kw_only=True, tag="release"):

@@ -9,7 +9,18 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 ALL: Final = "all"
-KEYS: Final = ("parent", "symbol", "policy", "model", "trader", "desk", "account", "client", "firm")
+KEYS: Final = (
+    "parent",
+    "symbol",
+    "venue",
+    "policy",
+    "model",
+    "trader",
+    "desk",
+    "account",
+    "client",
+    "firm",
+)
 
 
 class Engaged(NamedTuple):
@@ -23,30 +34,47 @@ class Engaged(NamedTuple):
 
 def normal_scope(text: str) -> str:
     """``all`` or ``KEY=NAME``; whatever cannot be understood is ``all``."""
-    key, equals, name = text.strip().partition("=")
-    key, name = key.strip(), name.strip()
+    try:
+        key, equals, name = text.strip().partition("=")
+        key, name = key.strip(), name.strip()
+    except Exception:  # noqa: BLE001 - whatever this is, somebody wants to stop
+        return ALL
     return f"{key}={name}" if equals and key in KEYS and name else ALL
 
 
 class Kills:
-    """The kills in force."""
+    """The kills in force.
+
+    Attributes:
+        unconfirmed: Scopes of which something may still work, with the UTC when that was last said.
+    """
 
     def __init__(self) -> None:
         self.engaged: dict[str, Engaged] = {}
+        self.unconfirmed: dict[str, int] = {}
 
     def engage(self, scope: str, by: str, reason: str, utc: int) -> str:
         """Put a kill in force; returns its scope as understood."""
         scope = normal_scope(scope)
         self.engaged.setdefault(scope, Engaged(scope, by, reason, utc))
+        self.unconfirmed[scope] = utc
         return scope
 
     def release(self, scope: str) -> bool:
         """Lift the kill of exactly this scope; False if there is none."""
-        return self.engaged.pop(scope.strip(), None) is not None
+        scope = scope.strip()
+        self.unconfirmed.pop(scope, None)
+        return self.engaged.pop(scope, None) is not None
 
-    def covering(self, scopes: AbstractSet[str], model: str = "") -> str:
-        """Scope of a kill that covers what has these ``KEY=NAME`` scopes; empty if none does."""
+    def covering(self, scopes: AbstractSet[str], model: str = "", venue: str = "") -> str:
+        """Scope of a kill that covers what has these ``KEY=NAME`` scopes; empty if none does.
+
+        Args:
+            model, venue: Of one order: the model that decided it, the venue that it prefers.
+        """
         for scope in self.engaged:
-            if scope == ALL or scope in scopes or (model and scope == f"model={model}"):
+            if scope == ALL or scope in scopes:
+                return scope
+            if (model and scope == f"model={model}") or (venue and scope == f"venue={venue}"):
                 return scope
         return ""

@@ -62,6 +62,7 @@ def _facts(
 ) -> Facts:
     symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
     exposure = state.ledger.exposure(symbol)
+    venue = command.venue if isinstance(command, SubmitChild) else order.venue if order else ""
     policy, scopes = (parent.order.policy, parent.scopes) if parent is not None else ("", frozenset[str]())
     child = None
     if order is not None and order.parent_id == command.parent_id:
@@ -82,7 +83,7 @@ def _facts(
         ),
         traffic=state.traffic.facts(policy, symbol, now.utc),
         halt=HaltFacts(
-            kill=state.kills.covering(scopes, command.model),
+            kill=state.kills.covering(scopes, command.model, venue),
             logged_on=state.logged_on,
             unknown_orders=exposure.unknown,
         ),

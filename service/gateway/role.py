@@ -22,6 +22,7 @@ from service.gateway.inputs import Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
 from service.gateway.shell import Recovery, Shell
+from service.gateway.triggers import FILE, KillFile, KillSignal
 from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
 from service.settings import ROOT, HotRoleSettings, control_address, stream_address
@@ -194,6 +195,7 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
+        self._kill_file = KillFile(settings.run_dir / FILE)
 
     def _report(self, report: Report) -> None:
         self._shell.report(report)
@@ -216,6 +218,9 @@ class _Gateway:
             self._runners.expect({order.runner for order in state.ledger.live.values()})
             await self._control.server.start()
             stack.push_async_callback(self._control.server.stop)
+            kill_signal = KillSignal(shell, asyncio.get_running_loop().call_soon_threadsafe)
+            kill_signal.start()
+            stack.callback(kill_signal.stop)
             # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
             known = 0 if self._settings.fix_reset_on_logon else state.report_seq
             await self._fix.start(expect_from=known + 1 if known else None)
@@ -326,6 +331,7 @@ class _Gateway:
         while True:
             await asyncio.sleep(_TICK)
             try:
+                self._kill_file.look(self._shell)
                 self._runners.check()
                 self._shell.tick()
             except Exception as error:

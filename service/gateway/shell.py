@@ -138,8 +138,14 @@ class Shell:
             return FAILED
         gated = self._utc() if type(given) is Intent else now.utc
         position = self._journal(given, now, outcome, effects)
+        failed: Exception | None = None
         for effect in effects:
-            self._perform(effect, position, gated)
+            try:
+                self._perform(effect, position, gated)
+            except Exception as error:  # noqa: BLE001 - the cancels behind it still go out
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return outcome
 
     def intent(self, runner: str, command: ChildCommand) -> None:
@@ -339,8 +345,10 @@ class Shell:
         for effect in effects:
             if isinstance(effect, Publish):
                 self._publish(effect)
-            elif not effect.question:
+            elif effect.synced:
                 self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason="internal error"))
+            else:
+                self._send(effect, now.utc, 0)  # cancels and questions go out whatever else is broken
         self.stop_trading(f"internal error on {type(given).__name__}: {type(error).__name__}: {error}")
 
     def stop_trading(self, reason: str) -> None:

@@ -1,6 +1,8 @@
 """The gateway as it runs: a process between a real Kafka, a real stream and a broker of its own kind."""
 
 import asyncio
+import getpass
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,30 @@ async def test_a_kill_empties_the_market_and_blocks_new_orders_until_released(
         released = await control_client.release(tmp_path, "all", "drill over")
         assert released.released
         assert not (await on.status()).kills
+
+
+async def test_a_signal_and_a_file_kill_without_anybody_on_the_control_socket(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path, gateway=("--on-runner-loss", "leave")) as on:
+        me = f"os:{getpass.getuser()}"
+        await on.admit(quantity=1000)
+        await on.admit("P2", quantity=1000)
+        for child in ("P1.1", "P2.1"):
+            on.runner.submit(child, 100, PRICE - 100)
+            await on.runner.hears(ChildAccepted, child)
+        (tmp_path / "KILL").write_text("parent=P2\n")
+        await on.runner.hears(ChildCanceled, "P2.1")
+        assert not on.runner.all(ChildCanceled, "P1.1")
+        on.gateway.signal(signal.SIGUSR1)
+        await on.runner.hears(ChildCanceled, "P1.1")
+        assert {(k.scope, k.by) for k in (await on.status()).kills} == {("parent=P2", me), ("all", me)}
+        # The file is still there when the gateway is not: it stays killed, and would be so without a journal.
+        on.gateway.kill()
+        await on.gateway.gone()
+        (tmp_path / "KILL").write_text("parent=P2\nsymbol=BOLT\n")
+        await on.restart_gateway()
+        assert {k.scope for k in (await on.status()).kills} == {"parent=P2", "all", "symbol=BOLT"}
 
 
 async def test_a_lost_runner_has_its_orders_cancelled(

@@ -3,8 +3,9 @@
 import pytest
 
 from service.gateway import cancels
-from service.gateway.inputs import KillInput, RunnerLost
+from service.gateway.inputs import KillInput, RunnerLost, Tick
 from service.gateway.kill import normal_scope
+from service.gateway.state import Send
 from service.model.events import KillEngaged, KillReleased, ParentChanged, ParentRefused
 from service.model.orders import OrdStatus, ParentStatus, ResumeParent
 from service.model.records import AuditEntry
@@ -35,6 +36,8 @@ SCOPES = {
     "all": {"P1.1", "P1.2", "P2.1", "P2.2"},
     "parent=P1": {"P1.1", "P1.2"},
     "symbol=BOLT": {"P2.1", "P2.2"},
+    "venue=XSIM": {"P1.1", "P1.2", "P2.1", "P2.2"},
+    "venue=XNAS": set(),
     "policy=pov": {"P2.1", "P2.2"},
     "trader=alice": {"P1.1", "P1.2"},
     "account=NW-1": {"P1.1", "P1.2", "P2.1", "P2.2"},
@@ -68,6 +71,18 @@ def test_a_kill_of_a_model_blocks_its_children_and_no_others(desk: Driver) -> No
     desk.kill("model=m@1")
     assert desk.submit("P1.3", model="m@1") == "KILLED"
     assert desk.submit("P1.4", model="m@2") == "approved"
+
+
+def test_a_kill_of_a_venue_covers_what_prefers_it_and_what_is_traded_there(desk: Driver) -> None:
+    assert desk.submit("P1.3", venue="XNAS") == "approved"
+    desk.kill("venue=XNAS")
+    assert cancelled(desk) == {"P1.3"}
+    assert desk.submit("P1.4", venue="XNAS") == "KILLED"
+    assert desk.submit("P1.5") == "approved"
+    assert desk.core.state.parents["P1"].status is ParentStatus.WORKING
+    desk.kill("venue=XSIM")
+    assert len(cancelled(desk)) == 6
+    assert desk.core.state.parents["P1"].status is ParentStatus.PAUSED
 
 
 def test_a_kill_never_stops_a_cancel(desk: Driver) -> None:
@@ -174,6 +189,82 @@ def test_a_failure_at_one_order_does_not_spare_the_others(
     monkeypatch.undo()
     desk.tick(after=6 * SECOND)
     assert "P1.1" in cancelled(desk)
+
+
+@pytest.mark.parametrize("step", ["insist_cancel", "parents.pause", "KillEngaged", "State.audit"])
+def test_a_step_of_a_kill_that_fails_is_an_alarm_and_the_sweep_does_the_rest(
+    desk: Driver, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        if step == "KillEngaged":
+            patched.setattr(desk.core.state, "risk_event", _but_alarms(desk.core.state.risk_event))
+        elif step == "State.audit":
+            patched.setattr(desk.core.state, "audit", fails)
+        else:
+            patched.setattr(f"service.gateway.killing.{step}", fails)
+        desk.kill()
+    assert "KILL_STEP_FAILED" in desk.alarms()
+    assert desk.submit("P1.3") == "KILLED"
+    desk.tick(after=ms(250))
+    assert cancelled(desk) == {"P1.1", "P1.2", "P2.1", "P2.2"}
+
+
+def _but_alarms(real):  # type: ignore[no-untyped-def]
+    def risk_event(event: object, *arguments: object, **more: object) -> None:
+        if isinstance(event, KillEngaged):
+            raise ZeroDivisionError
+        real(event, *arguments, **more)
+
+    return risk_event
+
+
+def test_an_order_that_the_kill_missed_is_found_by_the_sweep(desk: Driver) -> None:
+    desk.kill()
+    desk.order("P2.2").insist = ""
+    desk.core.state.chasing.pop("P2.2")
+    desk.refuse_cancel("P2.2")
+    before = len(desk.cancels_sent)
+    desk.tick(after=ms(250))
+    assert len(desk.cancels_sent) == before + 1
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
+def test_a_kill_says_what_still_works_until_nothing_does(desk: Driver) -> None:
+    desk.kill("parent=P1")
+    desk.canceled("P1.1")
+    desk.tick(after=ms(300))
+    assert not [e for e in desk.events(AuditEntry) if e.action == "kill confirmed"]
+    desk.log_off()
+    desk.tick(after=10 * SECOND)
+    (alarm,) = [m for m in desk.published if getattr(m, "code", "") == "KILL_INCOMPLETE"]
+    assert alarm.detail == "scope=parent=P1 working=1 unknown=1 reachable=False"
+    desk.log_on()
+    desk.canceled("P1.2")
+    desk.tick(after=ms(300))
+    (entry,) = [e for e in desk.events(AuditEntry) if e.action == "kill confirmed"]
+    assert (entry.target, entry.outcome) == ("parent=P1", "nothing works")
+    desk.tick(after=60 * SECOND)
+    assert desk.alarms().count("KILL_INCOMPLETE") == 1
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
+def test_windows_that_cannot_be_ended_do_not_keep_a_kill_from_asking_again(
+    desk: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.kill("parent=P1")
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("service.gateway.parents.tick", fails)
+    desk.wait(6 * SECOND)
+    with pytest.raises(ZeroDivisionError):
+        desk.feed(Tick())
+    cancels_ = [effect for effect in desk.core.state.effects if isinstance(effect, Send)]
+    assert len(cancels_) == 2
 
 
 def test_a_kill_that_cannot_be_judged_covers_everything(desk: Driver) -> None:

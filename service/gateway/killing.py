@@ -1,0 +1,109 @@
+"""What a kill does to the state: block, cancel, pause, and see to it until nothing works (C23, C25).
+
+Every step stands by itself: one that fails is an alarm, and the next is taken all the same. What a step
+missed, the sweep finds: an order under a kill that nobody asks to be cancelled is cancelled then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from service.gateway import parents
+from service.gateway.cancels import insist_cancel
+from service.gateway.inputs import KillInput, ReleaseInput
+from service.gateway.kill import ALL
+from service.gateway.order import Order
+from service.gateway.state import Parent, State
+from service.model.events import KillEngaged, KillReleased
+from service.model.time import MILLISECOND, SECOND, Now
+
+SWEEP_EVERY: Final = 250 * MILLISECOND
+_SAY_EVERY: Final = 10 * SECOND
+
+
+def engage(state: State, given: KillInput, now: Now) -> None:
+    """C23: block first, then cancel everything that works; whatever fails, the rest is still done."""
+    by, reason = given.by, given.reason
+    scope = state.kills.engage(given.scope, by, reason, now.utc)
+    working = 0
+    for order in list(state.ledger.live.values()):
+        if state.kill_covering(order):
+            working += 1
+            _despite(state, now, "cancel", partial(insist_cancel, state, order, f"kill {scope}", now))
+    event = KillEngaged(scope=scope, by=by, reason=reason, ts_utc=now.utc, working=working)
+    _despite(state, now, "tell", partial(state.risk_event, event, scope, runners=True))
+    outcome = f"working={working}" + (f" via={given.via}" if given.via else "")
+    _despite(state, now, "audit", partial(state.audit, by, "kill", scope, reason, outcome, now))
+    for parent in list(state.open.values()):
+        if _covers(scope, parent):
+            why = f"kill {scope}: {reason}"
+            _despite(state, now, "pause", partial(parents.pause, state, parent, by, why, now))
+
+
+def release(state: State, given: ReleaseInput, now: Now) -> None:
+    """Lift a kill. Parents stay paused until a person resumes them."""
+    released = state.kills.release(given.scope)
+    outcome = "released" if released else "no such kill"
+    state.audit(given.by, "release", given.scope, given.reason, outcome, now)
+    if released:
+        event = KillReleased(scope=given.scope.strip(), by=given.by, reason=given.reason, ts_utc=now.utc)
+        state.risk_event(event, event.scope, runners=True)
+
+
+def covered(state: State, scope: str) -> list[Order]:
+    """Live orders that the kill of this scope covers; what cannot be judged is covered."""
+    return [order for order in state.ledger.live.values() if _covers_order(state, scope, order)]
+
+
+def sweep(state: State, now: Now) -> None:
+    """Cancel what a kill covers and nobody cancels; say what still works, and when nothing does."""
+    for order in list(state.ledger.live.values()):
+        if not order.insist and (scope := state.kill_covering(order)):
+            _despite(state, now, "cancel", partial(insist_cancel, state, order, f"kill {scope}", now))
+    for scope, said in list(state.kills.unconfirmed.items()):
+        working = covered(state, scope)
+        if not working:
+            del state.kills.unconfirmed[scope]
+            state.audit("gateway", "kill confirmed", scope, "", "nothing works", now)
+        elif now.utc - said >= _SAY_EVERY:
+            state.kills.unconfirmed[scope] = now.utc
+            unknown = sum(order.unknown for order in working)
+            detail = f"scope={scope} working={len(working)} unknown={unknown} reachable={state.reachable}"
+            state.alarm("KILL_INCOMPLETE", detail, "", now)
+
+
+def sweep_due(state: State, now: Now) -> bool:
+    """Whether ``sweep`` would do something."""
+    if not state.kills.engaged:
+        return False
+    if any(not order.insist and state.kill_covering(order) for order in state.ledger.live.values()):
+        return True
+    return any(
+        now.utc - said >= _SAY_EVERY or not covered(state, scope)
+        for scope, said in state.kills.unconfirmed.items()
+    )
+
+
+def _covers(scope: str, parent: Parent) -> bool:
+    try:
+        return scope == ALL or scope in parent.scopes
+    except Exception:  # noqa: BLE001 - stricter, never weaker
+        return True
+
+
+def _covers_order(state: State, scope: str, order: Order) -> bool:
+    try:
+        scopes = state.parents[order.parent_id].scopes
+        return scope == ALL or scope in scopes or scope in (f"model={order.model}", f"venue={order.venue}")
+    except Exception:  # noqa: BLE001 - stricter, never weaker
+        return True
+
+
+def _despite(state: State, now: Now, step: str, work: Callable[[], object]) -> None:
+    """One step of a kill: should it fail, that is an alarm, and the kill goes on."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - a kill does not end half-way
+        state.alarm("KILL_STEP_FAILED", f"step={step} error={type(error).__name__}", "", now)
