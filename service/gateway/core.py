@@ -17,6 +17,7 @@ from service.gateway.inputs import (
     Input,
     Intent,
     KillInput,
+    Noted,
     ParentInput,
     ReleaseInput,
     RunnerLost,
@@ -59,6 +60,7 @@ class Core:
             RunnerLost: self._runner_lost,
             KillInput: lambda given, now: killing.engage(self.state, given, now),
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
+            Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             Tick: lambda _, now: self._tick(now),
         }
 

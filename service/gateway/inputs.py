@@ -113,6 +113,14 @@ class ReleaseInput(Message, frozen=True, kw_only=True, tag="release"):
     reason: str
 
 
+class Noted(Message, frozen=True, kw_only=True, tag="noted"):
+    """The shell saw something that a person must look at: it goes on record as an alarm."""
+
+    code: str
+    detail: str
+    symbol: str = ""
+
+
 class Tick(Message, frozen=True, kw_only=True, tag="tick"):
     """Something has come due by the clock: a window's end, a retry."""
 
@@ -135,6 +143,7 @@ Input = (
     | RunnerLost
     | KillInput
     | ReleaseInput
+    | Noted
     | Tick
 )
 

@@ -18,9 +18,10 @@ from service.fix.messages import Report
 from service.fix.session import FixSession
 from service.gateway.core import Core
 from service.gateway.doors import Control, Runners
-from service.gateway.inputs import Started
+from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
+from service.gateway.record import TOPICS, Gap, History, Mirror, find_gap
 from service.gateway.shell import Recovery, Shell
 from service.gateway.triggers import FILE, KillFile, KillSignal
 from service.model.reference import Instrument, load_reference
@@ -31,7 +32,7 @@ from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.transport import TransportMetrics
 from service.transport.consumer import Reader, Start
 from service.transport.producer import Producer
-from service.transport.topics import AUDIT, ORDERS, PARENTS, REF, RISK, TransportError, ensure_topics
+from service.transport.topics import PARENTS, REF, TransportError, ensure_topics
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ def fix_config(settings: GatewaySettings) -> FixConfig:
     )
 
 
-def restore(path: Path) -> tuple[Journal, Core, int]:
-    """Open a journal and fold it into a core; returns them and the number of the last input.
+def restore(path: Path) -> tuple[Journal, Core, Recovery]:
+    """Open a journal and fold it into a core.
 
     Raises:
         JournalError: If the journal cannot be used.
@@ -103,7 +104,7 @@ def restore(path: Path) -> tuple[Journal, Core, int]:
     core = Core()
     fold = Recovery(core)
     journal = open_journal(path, fold.take)
-    return journal, core, fold.seq
+    return journal, core, fold
 
 
 async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
@@ -126,35 +127,11 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         on_runner_loss=settings.on_runner_loss,
         max_command_age=int(settings.max_command_age * SECOND),
     )
-    journal, core, seq = restore(settings.run_dir / "journal" / "gateway.journal")
-    if seq:
-        log.info("recovered %d inputs, %d live orders", seq, len(core.state.ledger.live))
-    gateway = _Gateway(settings, config, journal, core, seq, reference.by_symbol)
+    journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
+    if fold.seq:
+        log.info("recovered %d inputs, %d live orders", fold.seq, len(core.state.ledger.live))
+    gateway = _Gateway(settings, config, journal, core, fold, reference.by_symbol)
     await gateway.run(started, stop)
-
-
-class _Record:
-    """The record's way to Kafka; keeps what is written before Kafka is there."""
-
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-        self._early: list[tuple[str, bytes | None, bytes]] | None = []
-
-    @property
-    def pending(self) -> int:
-        return self._producer.pending + len(self._early or ())
-
-    def send_encoded(self, topic: str, key: bytes | None, value: bytes) -> None:
-        if self._early is None:
-            self._producer.send_encoded(topic, key, value)
-        else:
-            self._early.append((topic, key, value))
-
-    def open(self) -> None:
-        """Kafka is there."""
-        early, self._early = self._early, None
-        for topic, key, value in early or ():
-            self._producer.send_encoded(topic, key, value)
 
 
 class _Gateway:
@@ -166,12 +143,13 @@ class _Gateway:
         config: FixConfig,
         journal: Journal,
         core: Core,
-        seq: int,
+        fold: Recovery,
         instruments: Mapping[str, Instrument],
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._core = core
+        self._history = fold.history
         sensor = TransportMetrics()
         self._transport_sensor = sensor
         self._producer = Producer(
@@ -190,9 +168,9 @@ class _Gateway:
             lambda: self._runners.names,
             lambda: self._record.pending,
         )
-        self._record = _Record(self._producer)
+        self._record = Mirror(self._producer)
         self._shell = Shell(
-            core, journal, self._fix, self._record, self._runners.tell, seq=seq, sensor=GatewayMetrics()
+            core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
         self._kill_file = KillFile(settings.run_dir / FILE)
@@ -242,18 +220,11 @@ class _Gateway:
     async def _connect(self, stack: contextlib.AsyncExitStack) -> None:
         """Find Kafka, then let runners in. With orders at the broker it is waited for without end."""
         settings = self._settings
-        while True:
-            try:
-                await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
-                await self._producer.start()
-                break
-            except TransportError as error:
-                if not self._core.state.ledger.live:
-                    raise
-                log.error("%s; orders are at the broker, so it is tried again", error)
-        for topic in (ORDERS, RISK, AUDIT):
+        while (gap := await self._find_kafka()) is None:
+            pass
+        for topic in TOPICS:
             await self._producer.partitions(topic)
-        self._record.open()
+        self._fill(gap)
         await stack.enter_async_context(self._readers())
         await self._runners.server.start()
         stack.push_async_callback(self._runners.server.stop)
@@ -262,6 +233,34 @@ class _Gateway:
         ready.touch()
         stack.callback(ready.unlink, missing_ok=True)
         log.info("ready")
+
+    async def _find_kafka(self) -> Gap | None:
+        """Get Kafka ready, and see what of the record it lacks; ``None`` if that has to be tried again.
+
+        Raises:
+            TransportError: If it does not answer, and there are no orders to wait with.
+        """
+        settings = self._settings
+        try:
+            await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
+            if not self._producer.started:
+                await self._producer.start()
+            return await find_gap(
+                self._history, settings.kafka, settings.topic_prefix, client="gateway-record"
+            )
+        except TransportError as error:
+            if not self._core.state.ledger.live:
+                raise
+            log.error("%s; orders are at the broker, so it is tried again", error)
+            return None
+
+    def _fill(self, gap: Gap) -> None:
+        """Kafka gets what earlier lives owe it, and then everything as it happens."""
+        for topic in gap.lost:
+            detail = f"topic={topic} forgotten={self._history.forgotten}"
+            self._shell.feed(Noted(code="RECORD_GAP", detail=detail))
+        self._record.open(gap.entries)
+        self._history = History()
 
     @contextlib.asynccontextmanager
     async def _beside(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:

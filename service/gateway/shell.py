@@ -32,6 +32,7 @@ from service.gateway.inputs import (
 )
 from service.gateway.journal import Journal, JournalError
 from service.gateway.kill import ALL
+from service.gateway.record import History
 from service.gateway.state import Effect, Publish, Send
 from service.model.codec import DecodeError, encode
 from service.model.events import Alarm, ChildDenied, ParentEvent
@@ -387,10 +388,12 @@ class Recovery:
 
     Attributes:
         seq: Number of the last input so far.
+        history: What the inputs so far put on the record.
     """
 
     def __init__(self, core: Core) -> None:
         self.seq = 0
+        self.history = History()
         self._core = core
 
     def take(self, payload: bytes) -> None:
@@ -410,16 +413,16 @@ class Recovery:
                 f"the journal goes from input {self.seq} to {frame.seq}: a part of it is missing"
             )
         self.seq = frame.seq
-        refold(self._core, frame)
+        self.history.add(refold(self._core, frame))
 
 
 def refold(core: Core, frame: Frame) -> list[Effect]:
-    """Apply one recorded input again."""
+    """Apply one recorded input again; returns the effects that it had then."""
     now = Now(frame.market, frame.utc)
     if frame.outcome == FAILED:
         try:
             core.apply(frame.body, now)
         except Exception as error:  # noqa: BLE001 - it failed then, and fails alike now
             log.warning("input %d failed again as it did: %r", frame.seq, error)
-        return []
+        return [effect for effect in core.state.effects if isinstance(effect, Publish)]
     return core.apply(frame.body, now, frame.outcome)[0]

@@ -91,6 +91,11 @@ class Producer:
         return self._pending
 
     @property
+    def started(self) -> bool:
+        """Whether it is connected."""
+        return self._producer is not None
+
+    @property
     def dropped(self) -> int:
         """Records given up because ``max_pending`` was reached."""
         return self._dropped

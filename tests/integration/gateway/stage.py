@@ -317,11 +317,13 @@ class Stage:
         await self.logged_on()
 
     async def logged_on(self) -> StatusReply:
-        deadline = time.monotonic() + 30
-        while not (status := await self.status()).logged_on:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(control_client.ControlError):  # still folding its journal
+                if (status := await self.status()).logged_on:
+                    return status
             assert time.monotonic() < deadline, "the FIX session did not come up"
             await asyncio.sleep(0.05)
-        return status
 
     async def status(self) -> StatusReply:
         return await control_client.status(self.folder)

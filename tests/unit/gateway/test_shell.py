@@ -64,10 +64,13 @@ class Kafka:
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
+        self.by_topic: list[tuple[str, Any]] = []
 
     def send_encoded(self, topic: str, key: bytes | None, value: bytes) -> None:
         assert key is not None
-        self.messages.append(BY_TOPIC[topic](value))
+        message = BY_TOPIC[topic](value)
+        self.messages.append(message)
+        self.by_topic.append((topic, message))
 
 
 class Legs(GatewaySensor):
