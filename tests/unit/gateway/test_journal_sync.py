@@ -149,11 +149,11 @@ async def test_an_older_sync_that_is_told_late_takes_nothing_back(
         scheduled.set()
 
     monkeypatch.setattr(kept.journal, "_call", call)
+    monkeypatch.setattr(module, "_PATIENCE", PATIENT)
     first = kept.journal.append(b"report", sync=False)
     await asyncio.sleep(0)
     kept.journal.sync()
     _wait(scheduled)  # without giving the loop a turn
-    monkeypatch.setattr(module, "_PATIENCE", PATIENT)
     second = kept.journal.append(b"order", sync=True)
     kept.journal._turn_over()
     assert kept.journal.synced == second
