@@ -19,7 +19,7 @@ FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 slipstream \
     && useradd --uid 10001 --gid slipstream --no-create-home --home-dir /var/lib/slipstream \
         --shell /usr/sbin/nologin slipstream \
-    && install -d -o slipstream -g slipstream -m 0750 /var/lib/slipstream
+    && install -d -o slipstream -g slipstream -m 0750 /var/lib/slipstream /var/lib/slipstream/recording
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
