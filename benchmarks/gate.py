@@ -18,12 +18,14 @@ from service.risk.limits import (
     Level,
     LevelLimits,
     Limits,
+    LossStage,
     MarketDataLimits,
 )
 from service.risk.snapshots import (
     ExposureFacts,
     Facts,
     HaltFacts,
+    LevelFacts,
     MarketFacts,
     ParentFacts,
     TrafficFacts,
@@ -32,6 +34,7 @@ from service.settings import ROOT
 
 ROUNDS = 50_000
 AIM_US = 10.0
+NAMES = ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
 
 
 def order() -> SubmitChild:
@@ -71,7 +74,8 @@ def world(now: int) -> Facts:
         ),
         market=MarketFacts(reference=facts("AURA", now), heartbeat_utc=now),
         exposure=ExposureFacts(position=100, working_buy=200, working_sell=0),
-        traffic=TrafficFacts(session=3, strategy=2, instrument=1),
+        levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 100, 200, 0) for name in NAMES),
+        traffic=TrafficFacts(session=3, instrument=1, levels=(2, 2, 2, 2, 2)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
     )
 
@@ -106,7 +110,7 @@ def plain(c: SubmitChild, f: Facts, market: int, utc: int) -> bool:
         or c.price * c.quantity > 10**12
         or e.position + e.working_buy + c.quantity > 100_000
         or t.session > 100
-        or t.strategy > 100
+        or max(t.levels) > 100
         or t.instrument > 100
     )
 
@@ -129,7 +133,13 @@ def _idle(us: float) -> Quantiles:
 
 def run() -> list[Figure]:
     """Time both, interleaved."""
-    rates = {(level, "*"): LevelLimits(messages_per_second=100) for level in Level}
+    million = Decimal(1_000_000)
+    rates = {
+        (level, "*"): LevelLimits(
+            messages_per_second=100, max_exposure=million, max_daily_loss=million, max_credit=million
+        )
+        for level in Level
+    }
     limits = Limits(
         version="bench",
         currency="USD",

@@ -40,7 +40,7 @@ def send_cancel(state: State, order: Order, now: Now) -> None:
     cl_ord_id = state.next_cl_ord_id()
     state.ledger.ask_cancel(order, cl_ord_id)
     order.tried, order.tries = now.utc, order.tries + 1
-    state.traffic.note(order.policy, order.symbol, now.utc)
+    state.traffic.note(order.levels, order.symbol, now.utc)
     request = OrderCancelRequest(
         cl_ord_id=cl_ord_id,
         orig_cl_ord_id=order.cl_ord_id,

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import killing, orders, parents, reports
+from service.gateway import killing, losses, orders, parents, reports
 from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
+    ArmInput,
     Input,
     Intent,
     KillInput,
@@ -61,6 +62,7 @@ class Core:
             KillInput: lambda given, now: killing.engage(self.state, given, now),
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
+            ArmInput: lambda given, now: losses.arm(self.state, given, now),
             Tick: lambda _, now: self._tick(now),
         }
 
@@ -81,9 +83,12 @@ class Core:
                 state.heartbeat = given.heartbeat
             if given.reference is not None:
                 self._reference(given.reference, now)
-            return effects, orders.intent(state, given, now, recorded)
-        self._handlers[type(given)](given, now)
-        return effects, ""
+            outcome = orders.intent(state, given, now, recorded)
+        else:
+            self._handlers[type(given)](given, now)
+            outcome = ""
+        losses.watch(state, now)
+        return effects, outcome
 
     def due(self, now: Now) -> bool:
         """Whether a ``Tick`` now would do something."""
@@ -154,6 +159,7 @@ class Core:
 
     def _reference(self, given: ReferenceSnapshot, now: Now) -> None:
         self.state.market[given.symbol] = given
+        self.state.ledger.books.mark(given.symbol, given.reference, now.market, now.utc)
         parents.market_known(self.state, given.symbol, now)
 
     def _clock(self, given: SessionClock, now: Now) -> None:

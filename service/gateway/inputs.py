@@ -121,6 +121,14 @@ class Noted(Message, frozen=True, kw_only=True, tag="noted"):
     symbol: str = ""
 
 
+class ArmInput(Message, frozen=True, kw_only=True, tag="arm"):
+    """A named person lets what has stopped itself trade again (C8, C22). ``scope``: ``LEVEL=NAME``."""
+
+    scope: str
+    by: str
+    reason: str
+
+
 class Tick(Message, frozen=True, kw_only=True, tag="tick"):
     """Something has come due by the clock: a window's end, a retry."""
 
@@ -143,6 +151,7 @@ Input = (
     | RunnerLost
     | KillInput
     | ReleaseInput
+    | ArmInput
     | Noted
     | Tick
 )

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from service.fix.messages import ExecutionReport
+from service.gateway.books import Books
 from service.gateway.lifecycle import FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Execution, Order
@@ -19,9 +20,15 @@ from service.model.orders import OrdStatus, Side
 _UNKNOWN_ORDER: Final = 5
 """OrdRejReason (103): the broker does not know the order that it was asked about."""
 
+_UNDECIDED: Final = frozenset((OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE))
 
 KEPT: Final = 20_000
 """Orders that are over and still remembered; a report of an older one is an alarm."""
+
+
+def is_answer(report: ExecutionReport) -> bool:
+    """Whether a report answers an OrderStatusRequest, and so tells how things are and not what happened."""
+    return report.exec_type == "I" or report.ord_rej_reason == _UNKNOWN_ORDER
 
 
 class Exposure:
@@ -80,6 +87,7 @@ class Ledger:
         self.live: dict[str, Order] = {}
         self.exposures: dict[str, Exposure] = {}
         self.parents: dict[str, Progress] = {}
+        self.books = Books()
         self._by_cl_ord_id: dict[str, Order] = {}
         self._over: deque[Order] = deque()
 
@@ -183,7 +191,7 @@ class Ledger:
         kind, was, was_live = kind_of(report), order.request, order.live
         if kind is None:
             return Applied(order, None, illegal=f"exec_type={report.exec_type}")
-        answer = report.exec_type == "I" or report.ord_rej_reason == _UNKNOWN_ORDER
+        answer = is_answer(report)
         if answer and kind is Kind.REJECTED and order.cum_quantity:
             kind = Kind.CANCELED  # it had the order once, and says that it has it no more
         if not answer and (kind, report.exec_id) in order.seen:
@@ -198,7 +206,10 @@ class Ledger:
             self._commit(order, kind, report, status, request, answer)
         lost = ""
         if answer and not illegal and order.live and order.stale:
-            lost = self._resolve_stale(order, report)
+            if report.ord_status in _UNDECIDED:
+                order.unknown = True  # the broker has the request and has not answered it: ask again
+            else:
+                lost = self._resolve_stale(order, report)
         self._settle(order)
         self._recount(order)
         return Applied(order, kind, fill, False, illegal, was_live and not order.live, was, lost)
@@ -243,10 +254,15 @@ class Ledger:
         if kind is not Kind.REPLACED:
             order.request = request
         order.status = status
-        told = report.cum_quantity or 0
-        if kind is Kind.FOUND_FILLED:
-            told = max(told, order.quantity)
-        order.told_quantity = max(order.told_quantity, told)
+        if answer and report.cum_quantity is not None:
+            # The broker's word as of now: a bust or a correction may have taken back what was told before.
+            order.told_quantity = report.cum_quantity
+            if kind is Kind.FOUND_FILLED and report.cum_quantity == order.cum_quantity:
+                # Over with less than its quantity: the rest was busted.
+                order.status, order.request = FILLED, Request.NONE
+        else:
+            told = order.quantity if kind is Kind.FOUND_FILLED else report.cum_quantity or 0
+            order.told_quantity = max(order.told_quantity, told)
         if not order.live:
             order.cancel_id = ""
             self._forget_replace(order)
@@ -298,6 +314,7 @@ class Ledger:
         progress.filled += lots
         progress.money += money
         self.exposure(order.symbol).position += order.side.sign * lots
+        self.books.trade(order.levels, order.symbol, order.side, lots, money)
 
     def _next_request(self, order: Order, kind: Kind, report: ExecutionReport) -> Request | None:
         if kind is Kind.REPLACED and report.cl_ord_id != order.replace_id:
@@ -337,6 +354,7 @@ class Ledger:
                 exposure.working_buy += delta
             else:
                 exposure.working_sell += delta
+            self.books.work(order.levels, order.symbol, order.side, delta)
         if order.counted_unknown is not order.unknown:
             order.counted_unknown = order.unknown
             exposure.unknown += 1 if order.unknown else -1

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.model.orders import OrdType, TimeInForce
@@ -51,13 +53,36 @@ class _MarketData(_Table):
     ] = 0
 
 
+class _Level(_Table):
+    """What every level of names has."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    messages_per_second: _Rate = 0
+    max_exposure: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_EXPOSURE)] = Decimal(0)
+    max_daily_loss: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_DAILY_LOSS)] = Decimal(0)
+
+    def limits(self) -> LevelLimits:
+        """As the gate takes them (C11, C22)."""
+        return LevelLimits(
+            messages_per_second=self.messages_per_second,
+            max_exposure=self.max_exposure,
+            max_daily_loss=self.max_daily_loss,
+        )
+
+
+class _Client(_Level):
+    max_credit: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_CREDIT)] = Decimal(0)
+
+    def limits(self) -> LevelLimits:
+        """As the gate takes them, credit included (C13)."""
+        return msgspec.structs.replace(super().limits(), max_credit=self.max_credit)
+
+
 class _Session(_Table):
     messages_per_second: _Rate = 0
 
 
-class _Strategy(_Table):
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    messages_per_second: _Rate = 0
+class _Strategy(_Level):
     order_types: tuple[Literal["market", "limit"], ...] = ()
     times_in_force: tuple[Literal["day", "gtc", "ioc", "fok"], ...] = ()
     venues: tuple[str, ...] = ()
@@ -97,7 +122,20 @@ class _File(_Table):
     market_data: _MarketData = _MarketData()
     session: _Session = _Session()
     strategies: tuple[_Strategy, ...] = ()
+    traders: tuple[_Level, ...] = ()
+    desks: tuple[_Level, ...] = ()
+    clients: tuple[_Client, ...] = ()
+    firms: tuple[_Level, ...] = ()
     instruments: tuple[_Instrument, ...] = ()
+
+
+_LEVELS: Final = {
+    "strategies": Level.STRATEGY,
+    "traders": Level.TRADER,
+    "desks": Level.DESK,
+    "clients": Level.CLIENT,
+    "firms": Level.FIRM,
+}
 
 
 def parse_limits(text: str, where: str, reference: Reference) -> Limits:
@@ -115,11 +153,12 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
     except ValidationError as error:
         raise LimitsFileError("; ".join(_explain(text, where, data, e) for e in error.errors())) from error
     levels = {(Level.SESSION, "*"): LevelLimits(messages_per_second=file.session.messages_per_second)}
-    for n, strategy in enumerate(file.strategies):
-        if (Level.STRATEGY, strategy.name) in levels:
-            raise _twice(text, where, "strategies", n, f"name {strategy.name!r}")
-        levels[Level.STRATEGY, strategy.name] = LevelLimits(messages_per_second=strategy.messages_per_second)
-        _names_exist(text, where, n, strategy, reference)
+    for table, level in _LEVELS.items():
+        for n, named in enumerate(getattr(file, table)):
+            if (level, named.name) in levels:
+                raise _twice(text, where, table, n, f"name {named.name!r}")
+            levels[level, named.name] = named.limits()
+            _names_exist(text, where, table, n, named, reference)
     instruments: dict[str, InstrumentLimits] = {}
     for n, row in enumerate(file.instruments):
         if row.symbol in instruments:
@@ -145,18 +184,20 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
     )
 
 
-def _names_exist(text: str, where: str, number: int, row: _Strategy, reference: Reference) -> None:
-    """An execution policy that names what is not in the reference file was meant to say something else."""
-    known = {
-        "instruments": reference.by_symbol.keys(),
-        "accounts": reference.by_account.keys(),
-        "venues": reference.by_venue.keys(),
-    }
-    for field, names in known.items():
-        strange = sorted(set(getattr(row, field)) - names - {EVERY})
+def _names_exist(text: str, where: str, table: str, number: int, row: _Level, reference: Reference) -> None:
+    """A row that names what is not in the reference file was meant to say something else."""
+    given: dict[str, tuple[Iterable[str], Iterable[str]]] = {}
+    if isinstance(row, _Strategy):
+        given["instruments"] = row.instruments, reference.by_symbol
+        given["accounts"] = row.accounts, reference.by_account
+        given["venues"] = row.venues, reference.by_venue
+    else:
+        given["name"] = (row.name,), {entry.name for entry in getattr(reference, table)}
+    for field, (names, known) in given.items():
+        strange = sorted(set(names) - set(known) - {EVERY})
         if strange:
             raise LimitsFileError(
-                f"{where}, line {_line(text, 'strategies', number, field)}: strategies {row.name}: {field}: "
+                f"{where}, line {_line(text, table, number, field)}: {table} {row.name}: {field}: "
                 f"{', '.join(strange)} is not in the reference file; correct the name or add it there"
             )
 

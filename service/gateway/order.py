@@ -23,6 +23,7 @@ class Order:
     Attributes:
         cl_ord_id: The newest one that the broker accepted (or the first, until it does).
         chain: Every ClOrdID of it, cancels and replaces included.
+        levels: Names that it counts for, in the order of ``LEVELS``; none for an order that nobody here sent.
         quantity, price: As accepted by the broker.
         replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
         cum_quantity, money: Sums over its executions; money is price x lots.
@@ -49,6 +50,7 @@ class Order:
         "display_quantity",
         "executions",
         "insist",
+        "levels",
         "model",
         "money",
         "ord_type",
@@ -93,6 +95,7 @@ class Order:
         price: int,
         account: str,
         policy: str,
+        levels: tuple[str, ...] = (),
         display_quantity: int = 0,
         venue: str = "",
         model: str = "",
@@ -112,6 +115,7 @@ class Order:
         self.price = price
         self.account = account
         self.policy = policy
+        self.levels = levels
         self.display_quantity = display_quantity
         self.venue = venue
         self.model = model

@@ -63,7 +63,7 @@ def _facts(
     symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
     exposure = state.ledger.exposure(symbol)
     venue = command.venue if isinstance(command, SubmitChild) else order.venue if order else ""
-    policy, scopes = (parent.order.policy, parent.scopes) if parent is not None else ("", frozenset[str]())
+    names, scopes = (parent.levels, parent.scopes) if parent is not None else ((), frozenset[str]())
     child = None
     if order is not None and order.parent_id == command.parent_id:
         child = ChildFacts(
@@ -81,7 +81,8 @@ def _facts(
         exposure=ExposureFacts(
             position=exposure.position, working_buy=exposure.working_buy, working_sell=exposure.working_sell
         ),
-        traffic=state.traffic.facts(policy, symbol, now.utc),
+        levels=state.ledger.books.facts(names, symbol),
+        traffic=state.traffic.facts(names, symbol, now.utc),
         halt=HaltFacts(
             kill=state.kills.covering(scopes, command.model, venue),
             logged_on=state.logged_on,
@@ -138,6 +139,7 @@ def _submit(
         price=command.price,
         account=parent.order.account,
         policy=parent.order.policy,
+        levels=parent.levels,
         display_quantity=command.display_quantity,
         venue=command.venue,
         model=command.model,
@@ -146,7 +148,7 @@ def _submit(
         stamps=_received(command.stamps, now),
     )
     state.ledger.add(order)
-    state.traffic.note(order.policy, order.symbol, now.utc)
+    state.traffic.note(order.levels, order.symbol, now.utc)
     if isinstance(verdict, Approved):
         request = NewOrderSingle(
             approved=verdict,
@@ -170,7 +172,7 @@ def _replace(
     cl_ord_id = state.next_cl_ord_id()
     state.ledger.ask_replace(order, cl_ord_id, command.quantity, command.price)
     order.reason, order.stamps = command.reason, _received(command.stamps, now)
-    state.traffic.note(order.policy, order.symbol, now.utc)
+    state.traffic.note(order.levels, order.symbol, now.utc)
     if isinstance(verdict, Approved):
         request = OrderCancelReplaceRequest(
             approved=verdict,

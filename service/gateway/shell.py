@@ -172,7 +172,8 @@ class Shell:
         """A record of ``ref.v1``: kept until something depends on it, and journalled then."""
         if isinstance(message, ReferenceSnapshot):
             self._latest[message.symbol] = message
-            if message.symbol in self.core.state.waiting:
+            state = self.core.state
+            if message.symbol in state.waiting or state.ledger.books.mark_due(message.symbol, message.ts_utc):
                 self._refresh(message.symbol)
         elif isinstance(message, FeedHeartbeat):
             self._heartbeat = message

@@ -18,7 +18,7 @@ from service.model.orders import NewParent, ParentOrder, ParentStatus
 from service.model.records import AuditEntry
 from service.model.reference import Reference, parse_reference
 from service.model.time import MILLISECOND, Now, SessionClock
-from service.risk import Gate
+from service.risk import Gate, value_unit
 from service.risk.snapshots import MarketFacts, ParentFacts
 
 ORDERS: Final = "orders.v1"
@@ -58,6 +58,7 @@ class Parent:
     """A parent as admitted.
 
     Attributes:
+        levels: Names that its orders count for, in the order of ``LEVELS``.
         scopes: Scopes of kills that cover it, ``KEY=NAME``.
         closing: Why it is being ended, once it is.
     """
@@ -67,6 +68,7 @@ class Parent:
         "arrival_volume",
         "attribution",
         "closing",
+        "levels",
         "next_child",
         "order",
         "scopes",
@@ -89,6 +91,7 @@ class Parent:
         self.next_child = 1
         self.closing = ""
         self.attribution = Attribution(trader=order.trader, desk=trader.desk, client=account.client)
+        self.levels = (order.policy, order.trader, trader.desk, account.client, firm)
         self.scopes = parent_scopes(order) | {
             f"desk={trader.desk}",
             f"client={account.client}",
@@ -158,6 +161,7 @@ class State:
         self.gate = Gate(
             parse_limits(started.limits, "limits file in the journal", self.reference), self.reference
         )
+        self.ledger.books.configure({i.symbol: value_unit(i) for i in self.reference.instruments})
         self.configured = started
         # An order id is the life and a number in it: unique for ever, even if the last records of the life
         # before were lost with the machine's power.

@@ -1,11 +1,11 @@
-"""Messages sent in the last second of UTC, by session, strategy and instrument (C5). Cancels count."""
+"""Messages sent in the last second of UTC, by session, instrument and level (C5, C11). Cancels count."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from service.model.time import SECOND
-from service.risk.snapshots import TrafficFacts
+from service.risk import LEVELS, Level, TrafficFacts
 
 
 class _Window:
@@ -30,20 +30,29 @@ class Traffic:
 
     def __init__(self) -> None:
         self._session = _Window()
-        self._strategies: dict[str, _Window] = {}
+        self._levels: dict[tuple[Level, str], _Window] = {}
         self._instruments: dict[str, _Window] = {}
+        self._of: dict[tuple[str, ...], tuple[_Window, ...]] = {}
 
-    def note(self, policy: str, symbol: str, utc: int) -> None:
-        """One message goes out."""
+    def note(self, names: tuple[str, ...], symbol: str, utc: int) -> None:
+        """One message goes out, sent for these names (in the order of ``LEVELS``)."""
         self._session.note(utc)
-        self._strategies.setdefault(policy, _Window()).note(utc)
         self._instruments.setdefault(symbol, _Window()).note(utc)
+        for window in self._windows(names):
+            window.note(utc)
 
-    def facts(self, policy: str, symbol: str, utc: int) -> TrafficFacts:
+    def facts(self, names: tuple[str, ...], symbol: str, utc: int) -> TrafficFacts:
         """What counts against the limits now."""
-        strategy, instrument = self._strategies.get(policy), self._instruments.get(symbol)
+        instrument = self._instruments.get(symbol)
         return TrafficFacts(
             session=self._session.count(utc),
-            strategy=strategy.count(utc) if strategy is not None else 0,
             instrument=instrument.count(utc) if instrument is not None else 0,
+            levels=tuple([window.count(utc) for window in self._windows(names)]),
         )
+
+    def _windows(self, names: tuple[str, ...]) -> tuple[_Window, ...]:
+        found = self._of.get(names)
+        if found is None:
+            keys = zip(LEVELS, names, strict=False)
+            found = self._of[names] = tuple(self._levels.setdefault(key, _Window()) for key in keys)
+        return found

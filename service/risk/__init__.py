@@ -3,24 +3,29 @@
 from service.risk.denials import Code, Denied
 from service.risk.gate import Approved, ForgedApproval, Gate
 from service.risk.limits import (
+    LEVELS,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
     LevelLimits,
     Limits,
+    LossStage,
     MarketDataLimits,
 )
+from service.risk.money import value_unit
 from service.risk.snapshots import (
     ChildFacts,
     ExposureFacts,
     Facts,
     HaltFacts,
+    LevelFacts,
     MarketFacts,
     ParentFacts,
     TrafficFacts,
 )
 
 __all__ = [
+    "LEVELS",
     "Approved",
     "ChildFacts",
     "Code",
@@ -33,10 +38,13 @@ __all__ = [
     "HaltFacts",
     "InstrumentLimits",
     "Level",
+    "LevelFacts",
     "LevelLimits",
     "Limits",
+    "LossStage",
     "MarketDataLimits",
     "MarketFacts",
     "ParentFacts",
     "TrafficFacts",
+    "value_unit",
 ]

@@ -29,6 +29,15 @@ MAX_POSITION: Final = 10_000_000
 MAX_GROSS: Final = 20_000_000
 """Lots of position and all working orders of one instrument together (C12)."""
 
+MAX_EXPOSURE: Final = Decimal(1_000_000_000)
+"""Currency units held and worked by one name at any level (C11)."""
+
+MAX_CREDIT: Final = Decimal(2_000_000_000)
+"""Currency units that one client trades in a day and works (C13)."""
+
+MAX_DAILY_LOSS: Final = Decimal(10_000_000)
+"""Currency units that one name at any level loses in a day (C22)."""
+
 MAX_MESSAGES_PER_SECOND: Final = 2_000
 """New orders and replaces sent in any second, at any level (C5)."""
 

@@ -8,7 +8,16 @@ from typing import Final
 
 from service.model.reference import Instrument, Reference
 from service.risk import ceilings
-from service.risk.limits import EVERY, ExecutionPolicy, InstrumentLimits, Level, Limits
+from service.risk.limits import (
+    EVERY,
+    LEVELS,
+    ExecutionPolicy,
+    InstrumentLimits,
+    Level,
+    LevelLimits,
+    Limits,
+    LossStage,
+)
 from service.risk.money import to_value, value_unit
 
 BPS: Final = 10_000
@@ -83,11 +92,70 @@ def _written_out(given: frozenset[str], everything: Iterable[str]) -> frozenset[
     return frozenset(everything) if EVERY in given else given
 
 
+class LevelBounds:
+    """Limits of one name at one level, in units of value; the day's loss by its stages.
+
+    Attributes:
+        missing: A limit that nobody set, which denies; empty if there is none.
+    """
+
+    __slots__ = (
+        "level",
+        "max_credit",
+        "max_exposure",
+        "max_loss",
+        "messages_per_second",
+        "missing",
+        "reduce_at",
+        "warn_at",
+    )
+
+    def __init__(self, level: Level, given: LevelLimits) -> None:
+        self.level = level
+        self.messages_per_second = min(given.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
+        self.max_exposure = to_value(min(given.max_exposure, ceilings.MAX_EXPOSURE))
+        self.max_credit = to_value(min(given.max_credit, ceilings.MAX_CREDIT))
+        self.max_loss = to_value(min(given.max_daily_loss, ceilings.MAX_DAILY_LOSS))
+        self.reduce_at = self.max_loss * LossStage.REDUCE_ONLY // 100
+        self.missing = next((name for name in self._needed() if not getattr(given, name)), "")
+        self.warn_at = self.max_loss * LossStage.WARNED // 100
+
+    def _needed(self) -> tuple[str, ...]:
+        return ("max_exposure", "max_daily_loss", *(("max_credit",) if self.level is Level.CLIENT else ()))
+
+    def loss_stage(self, loss: int) -> LossStage:
+        """How far a loss has come. Where no limit is set nothing latches: the check denies by itself."""
+        if loss < self.warn_at or self.max_loss <= 0:
+            return LossStage.NORMAL
+        if loss < self.reduce_at:
+            return LossStage.WARNED
+        return LossStage.REDUCE_ONLY if loss < self.max_loss else LossStage.HALTED
+
+
+class LevelTable:
+    """Limits of all names at one level."""
+
+    __slots__ = ("_named", "_others")
+
+    def __init__(self, level: Level, limits: Limits) -> None:
+        self._named = {
+            name: LevelBounds(level, row)
+            for (at, name), row in limits.levels.items()
+            if at is level and name != EVERY
+        }
+        self._others = LevelBounds(level, limits.levels.get((level, EVERY)) or LevelLimits())
+
+    def of(self, name: str) -> LevelBounds:
+        """Its own row, else the one for all, else nothing."""
+        return self._named.get(name, self._others)
+
+
 class Compiled:
     """All limits of one Gate.
 
     Attributes:
         instruments: Symbols of the reference file.
+        levels: In the order of ``LEVELS``.
         others: Permission of strategies that have none of their own; ``None`` denies them.
         restricted: Symbols; ``None``, where nobody said which, denies everything (C15).
     """
@@ -96,13 +164,13 @@ class Compiled:
         "bounds",
         "currency",
         "instruments",
+        "levels",
         "max_heartbeat_age",
         "max_reference_age",
         "others",
         "permissions",
         "restricted",
         "session_rate",
-        "strategy_rates",
     )
 
     def __init__(self, limits: Limits, reference: Reference) -> None:
@@ -116,13 +184,9 @@ class Compiled:
         }
         self.permissions = {name: Permission(row, reference) for name, row in limits.strategies.items()}
         self.others = self.permissions.pop(EVERY, None)
-        ceiling = ceilings.MAX_MESSAGES_PER_SECOND
-        self.session_rate = min(limits.rate(Level.SESSION, EVERY), ceiling)
-        self.strategy_rates = {
-            name: min(row.messages_per_second, ceiling)
-            for (level, name), row in limits.levels.items()
-            if level is Level.STRATEGY
-        }
+        session = limits.at(Level.SESSION, EVERY).messages_per_second
+        self.session_rate = min(session, ceilings.MAX_MESSAGES_PER_SECOND)
+        self.levels = tuple(LevelTable(level, limits) for level in LEVELS)
         ages = limits.market_data
         self.max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
         self.max_reference_age = min(ages.max_reference_age, ceilings.MAX_REFERENCE_AGE)

@@ -1,11 +1,14 @@
-"""What all orders together allow: positions and message rates (C5, C12)."""
+"""What all orders together allow: positions, exposure, credit, losses and messages (C5, C11-C13, C22)."""
 
 from __future__ import annotations
 
 from service.model.orders import Side
+from service.risk.compiled import LevelBounds
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
-from service.risk.limits import EVERY, Level
+from service.risk.limits import EVERY, Level, LossStage
+from service.risk.money import in_currency
+from service.risk.snapshots import LevelFacts
 
 
 def position(order: Judged) -> Denied | None:
@@ -25,18 +28,63 @@ def position(order: Judged) -> Denied | None:
     return None
 
 
-def rate(order: Judged) -> Denied | None:
-    """C5: messages of the last second, this one included; cancels count but are never asked."""
-    traffic, limits = order.facts.traffic, order.limits
-    if traffic.instrument >= order.bounds.messages_per_second:
-        return _too_many(Level.INSTRUMENT, traffic.instrument, order.bounds.messages_per_second)
-    limit = limits.strategy_rates.get(order.parent.policy, limits.strategy_rates.get(EVERY, 0))
-    if traffic.strategy >= limit:
-        return _too_many(Level.STRATEGY, traffic.strategy, limit)
-    if traffic.session >= limits.session_rate:
-        return _too_many(Level.SESSION, traffic.session, limits.session_rate)
+def levels(order: Judged) -> Denied | None:
+    """C11, C13, C22: what strategy, trader, desk, client and firm may hold, trade and lose, all at once.
+
+    The order is valued at the reference price, like everything that is held and worked; for credit at its
+    own price, should that be worse. An order that only makes a holding smaller adds no exposure.
+    """
+    added, side, unit = order.added, order.side, order.bounds.unit
+    price = order.reference.reference
+    for table, facts in zip(order.limits.levels, order.facts.levels, strict=True):
+        bounds = table.of(facts.name)
+        if bounds.missing:
+            return denied(Code.NO_LIMIT, limit=bounds.missing, level=bounds.level.value, name=facts.name)
+        long, short = facts.lots + facts.buying, facts.selling - facts.lots
+        held = long if long > short else short
+        if side is Side.BUY:
+            worst, reducible = max(long + added, short), short - facts.selling - facts.buying
+        else:
+            worst, reducible = max(long, short + added), long - facts.buying - facts.selling
+        if facts.loss >= LossStage.REDUCE_ONLY:
+            if facts.loss >= LossStage.HALTED:
+                return denied(Code.LOSS_HALTED, level=bounds.level.value, name=facts.name)
+            if added > reducible:
+                return denied(
+                    Code.LOSS_REDUCE_ONLY,
+                    level=bounds.level.value,
+                    name=facts.name,
+                    added=added,
+                    reducible=max(reducible, 0),
+                )
+        exposure = facts.exposure + (worst - held) * price * unit
+        if exposure > bounds.max_exposure and worst > held:
+            return _over(Code.MAX_EXPOSURE, bounds, facts, exposure, bounds.max_exposure)
+        if bounds.level is Level.CLIENT:
+            credit = facts.credit + added * max(price, order.price) * unit
+            if credit > bounds.max_credit and added:
+                return _over(Code.MAX_CREDIT, bounds, facts, credit, bounds.max_credit)
     return None
 
 
-def _too_many(level: Level, sent: int, limit: int) -> Denied:
-    return denied(Code.MESSAGE_RATE, level=level.value, sent=sent, limit=limit)
+def _over(code: Code, bounds: LevelBounds, facts: LevelFacts, value: int, limit: int) -> Denied:
+    level, name = bounds.level.value, facts.name
+    return denied(code, level=level, name=name, value=in_currency(value), limit=in_currency(limit))
+
+
+def rate(order: Judged) -> Denied | None:
+    """C5, C11: messages of the last second, this one included; cancels count but are never asked."""
+    traffic, limits = order.facts.traffic, order.limits
+    if traffic.instrument >= order.bounds.messages_per_second:
+        return _too_many(Level.INSTRUMENT, order.symbol, traffic.instrument, order.bounds.messages_per_second)
+    for table, facts, sent in zip(limits.levels, order.facts.levels, traffic.levels, strict=True):
+        bounds = table.of(facts.name)
+        if sent >= bounds.messages_per_second:
+            return _too_many(bounds.level, facts.name, sent, bounds.messages_per_second)
+    if traffic.session >= limits.session_rate:
+        return _too_many(Level.SESSION, EVERY, traffic.session, limits.session_rate)
+    return None
+
+
+def _too_many(level: Level, name: str, sent: int, limit: int) -> Denied:
+    return denied(Code.MESSAGE_RATE, level=level.value, name=name, sent=sent, limit=limit)

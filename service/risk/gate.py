@@ -15,7 +15,7 @@ from service.risk import exposure, market, permission, standing
 from service.risk.compiled import Compiled
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
-from service.risk.limits import Limits
+from service.risk.limits import LEVELS, Level, Limits, LossStage
 from service.risk.snapshots import Facts
 
 _SEAL: Final = object()
@@ -114,6 +114,10 @@ class Gate:
         """The limits in force."""
         return self._limits
 
+    def loss_stage(self, level: Level, name: str, loss: int) -> LossStage:
+        """How far the day's loss of ``name`` has come, ``loss`` in units of value (C22)."""
+        return self._compiled.levels[LEVELS.index(level)].of(name).loss_stage(loss)
+
     def check(self, command: SubmitChild | ReplaceChild, facts: Facts, now: Now) -> Approved | Denied:
         """Judge one new child order, or one replace, against every limit in force. Changes nothing.
 
@@ -155,6 +159,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     market.collar,
     market.value,
     exposure.position,
+    exposure.levels,
     exposure.rate,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""

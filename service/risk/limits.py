@@ -20,11 +20,28 @@ EVERY: Final = "*"
 
 
 class Level(enum.StrEnum):
-    """Whose messages a level's limits count (C5, C11)."""
+    """Whose messages, exposure and loss a level's limits count (C5, C11)."""
 
     SESSION = "session"
-    STRATEGY = "strategy"
     INSTRUMENT = "instrument"
+    STRATEGY = "strategy"
+    TRADER = "trader"
+    DESK = "desk"
+    CLIENT = "client"
+    FIRM = "firm"
+
+
+LEVELS: Final = (Level.STRATEGY, Level.TRADER, Level.DESK, Level.CLIENT, Level.FIRM)
+"""Levels at which an order has a name, in the order in which facts and limits list them."""
+
+
+class LossStage(enum.IntEnum):
+    """How far the day's loss has come, in per cent of its limit (C22). What warns does not stop anything."""
+
+    NORMAL = 0
+    WARNED = 50
+    REDUCE_ONLY = 80
+    HALTED = 100
 
 
 class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +68,18 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LevelLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one name at one level, e.g. of strategy ``twap``."""
+    """Limits of one name at one level, e.g. of desk ``EQUITIES``.
+
+    Attributes:
+        max_exposure: Currency units held and worked, each instrument at its worst (C11).
+        max_daily_loss: Currency units of realised and open loss in a day (C22).
+        max_credit: Currency units traded in a day and working, of a client (C13).
+    """
 
     messages_per_second: int = 0
+    max_exposure: Decimal = Decimal(0)
+    max_daily_loss: Decimal = Decimal(0)
+    max_credit: Decimal = Decimal(0)
 
 
 class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +127,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     levels: Mapping[tuple[Level, str], LevelLimits] = {}
     market_data: MarketDataLimits = MarketDataLimits()
 
-    def rate(self, level: Level, name: str) -> int:
-        """Messages per second allowed to ``name`` at ``level``; 0 where nobody set it."""
-        row = self.levels.get((level, name)) or self.levels.get((level, EVERY))
-        return row.messages_per_second if row is not None else 0
+    def at(self, level: Level, name: str) -> LevelLimits:
+        """Limits of ``name`` at ``level``; all zero where nobody set any."""
+        return self.levels.get((level, name)) or self.levels.get((level, EVERY)) or LevelLimits()

@@ -6,6 +6,7 @@ import msgspec
 
 from service.model.market import ReferenceSnapshot
 from service.model.orders import OrdType, ParentStatus, Side, TimeInForce
+from service.risk.limits import LossStage
 
 
 class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -67,12 +68,35 @@ class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     working_sell: int
 
 
+class LevelFacts(msgspec.Struct, frozen=True, gc=False):
+    """One of the names that an order is sent for, e.g. its desk.
+
+    Attributes:
+        exposure: Units of value held and worked, each instrument at its worst (C11).
+        credit: Units of value traded today and working (C13).
+        loss: How far the day's loss has come, latched (C22).
+        lots, buying, selling: Position (signed) and working orders in the order's instrument.
+    """
+
+    name: str
+    exposure: int
+    credit: int
+    loss: LossStage
+    lots: int
+    buying: int
+    selling: int
+
+
 class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Messages sent in the last second of UTC, by whom they count for. Cancels count (C5)."""
+    """Messages sent in the last second of UTC, by whom they count for. Cancels count (C5).
+
+    Attributes:
+        levels: In the order of ``LEVELS``.
+    """
 
     session: int
-    strategy: int
     instrument: int
+    levels: tuple[int, ...]
 
 
 class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -90,11 +114,17 @@ class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """All that the gate looks at besides the order. ``child`` is there for a replace of a known child."""
+    """All that the gate looks at besides the order.
+
+    Attributes:
+        levels: In the order of ``LEVELS``.
+        child: There for a replace of a known child.
+    """
 
     parent: ParentFacts | None
     market: MarketFacts
     exposure: ExposureFacts
+    levels: tuple[LevelFacts, ...]
     traffic: TrafficFacts
     halt: HaltFacts
     child: ChildFacts | None = None

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
 from service.model.orders import OrdStatus, OrdType, ParentStatus, Side
 from service.model.time import MILLISECOND, SECOND
+from service.risk import LEVELS, Level
 from tests.unit.gateway.driver import PRICE, Driver, digest
 
 LIMITS = """
@@ -31,6 +32,29 @@ instruments = ["*"]
 accounts = ["*"]
 passive_only = false
 max_order_value = 25_000
+max_exposure = 100_000
+max_daily_loss = 5_000
+[[traders]]
+name = "*"
+messages_per_second = 8
+max_exposure = 100_000
+max_daily_loss = 5_000
+[[desks]]
+name = "*"
+messages_per_second = 8
+max_exposure = 80_000
+max_daily_loss = 5_000
+[[clients]]
+name = "*"
+messages_per_second = 8
+max_exposure = 100_000
+max_daily_loss = 5_000
+max_credit = 500_000
+[[firms]]
+name = "*"
+messages_per_second = 8
+max_exposure = 100_000
+max_daily_loss = 5_000
 [[instruments]]
 symbol = "AURA"
 max_order_quantity = 300
@@ -222,6 +246,24 @@ class Gateway(RuleBasedStateMachine):
         ]
         newest = self.desk.utc
         assert sum(1 for t in stamps if newest - SECOND < t <= newest) <= 5 or any(t > newest for t in stamps)
+
+    @invariant()
+    def books_are_the_sum_of_their_orders_and_within_their_limits(self) -> None:
+        """Every level, valued at the reference price: 10^14 units of value in a price unit x lot."""
+        mark, state = PRICE * 10**14, self.desk.core.state
+        most = {Level.DESK: 80_000}
+        for (level, name), book in state.ledger.books.all.items():
+            at = LEVELS.index(level)
+            mine = [order for order in state.ledger.orders.values() if order.levels[at] == name]
+            lots = sum(order.side.sign * order.cum_quantity for order in mine)
+            buying = sum(order.at_risk for order in mine if order.side is Side.BUY)
+            selling = sum(order.at_risk for order in mine if order.side is Side.SELL)
+            assert book.exposure == max(lots + buying, selling - lots) * mark
+            assert book.working == (buying + selling) * mark
+            assert book.marked == lots * mark
+            assert book.cash == -sum(order.side.sign * order.money for order in mine) * 10**14
+            assert book.traded == sum(order.money for order in mine) * 10**14
+            assert book.exposure <= most.get(level, 100_000) * 10**18
 
     @invariant()
     def what_is_killed_is_being_cancelled(self) -> None:

@@ -21,6 +21,7 @@ from service.risk.limits import (
     Level,
     LevelLimits,
     Limits,
+    LossStage,
     MarketDataLimits,
 )
 from service.risk.snapshots import (
@@ -28,6 +29,7 @@ from service.risk.snapshots import (
     ExposureFacts,
     Facts,
     HaltFacts,
+    LevelFacts,
     MarketFacts,
     ParentFacts,
     TrafficFacts,
@@ -42,6 +44,7 @@ ATTRIBUTION = Attribution(trader="alice", desk="EQUITIES", client="NORTHWIND")
 TRANSACT = 1_795_255_200_123_456_789
 """2026-11-21 10:00:00.123456789 UTC."""
 
+_NAMES = ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
 _NOW = Now(market=1_000, utc=1_000)
 
 
@@ -58,7 +61,10 @@ def _gate(currency: str, venue: str) -> Gate:
         max_gross=10_000,
         messages_per_second=100,
     )
-    rate = LevelLimits(messages_per_second=100)
+    million = Decimal(1_000_000)
+    row_of_all = LevelLimits(
+        messages_per_second=100, max_exposure=million, max_daily_loss=million, max_credit=million
+    )
     everything = frozenset({"*"})
     limits = Limits(
         currency=currency,
@@ -75,7 +81,7 @@ def _gate(currency: str, venue: str) -> Gate:
             )
         },
         instruments={"AURA": row, "COIN": row},
-        levels={(Level.STRATEGY, "*"): rate, (Level.SESSION, "*"): rate},
+        levels={(level, "*"): row_of_all for level in Level},
         market_data=MarketDataLimits(max_heartbeat_age=10**9, max_reference_age=10**9),
     )
     return Gate(limits, reference)
@@ -121,7 +127,8 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             heartbeat_utc=1_000,
         ),
         exposure=ExposureFacts(position=0, working_buy=0, working_sell=0),
-        traffic=TrafficFacts(session=0, strategy=0, instrument=0),
+        levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 0, 0, 0) for name in _NAMES),
+        traffic=TrafficFacts(session=0, instrument=0, levels=(0, 0, 0, 0, 0)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
         child=child,
     )

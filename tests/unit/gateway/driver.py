@@ -361,6 +361,14 @@ def digest(core: Core) -> dict[str, Any]:
             for symbol, e in ledger.exposures.items()
             if e.position or e.working_buy or e.working_sell or e.unknown
         },
+        "books": {
+            key: (
+                *(book.exposure, book.working, book.traded, book.cash, book.marked, book.since, book.stage),
+                {s: (h.lots, h.buying, h.selling) for s, h in book.holdings.items()},
+            )
+            for key, book in ledger.books.all.items()
+            if book.holdings
+        },
         "progress": {
             p: (g.filled, g.money, g.working, list(g.live))
             for p, g in ledger.parents.items()

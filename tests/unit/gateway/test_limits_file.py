@@ -9,7 +9,7 @@ from service.gateway.limits_file import LimitsFileError, load_limits, parse_limi
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import load_reference
 from service.model.time import MILLISECOND
-from service.risk import ExecutionPolicy, Level
+from service.risk import LEVELS, ExecutionPolicy, Level, LevelLimits
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = load_reference(ROOT / "deploy" / "reference.toml")
@@ -55,8 +55,8 @@ def test_every_field_reaches_its_limit() -> None:
     assert (aura.collar_bps, aura.max_spread_bps) == (150, 100)
     assert (aura.max_long, aura.max_short, aura.max_gross) == (60_000, 50_000, 100_000)
     assert aura.messages_per_second == 200
-    assert limits.rate(Level.SESSION, "*") == 500
-    assert limits.rate(Level.STRATEGY, "anything") == 250
+    assert limits.at(Level.SESSION, "*").messages_per_second == 500
+    assert limits.at(Level.STRATEGY, "anything").messages_per_second == 250
     assert limits.market_data.max_heartbeat_age == 1500 * MILLISECOND
     assert limits.market_data.max_reference_age == 3000 * MILLISECOND
 
@@ -67,7 +67,7 @@ def test_what_is_left_out_is_zero() -> None:
     assert (bolt.max_order_value, bolt.collar_bps, bolt.messages_per_second) == (Decimal(0), 0, 0)
     empty = parse_limits("", "limits.toml", REFERENCE)
     assert not empty.instruments
-    assert empty.rate(Level.SESSION, "*") == 0
+    assert empty.at(Level.SESSION, "*") == LevelLimits()
     assert empty.market_data.max_heartbeat_age == 0
 
 
@@ -132,6 +132,50 @@ def test_a_policy_that_says_nothing_allows_nothing_and_a_missing_list_restricts_
     assert (limits.currency, limits.restricted) == ("", None)
 
 
+LEVEL_ROWS = """\
+[[traders]]
+name = "alice"
+messages_per_second = 3
+max_exposure = 1_000
+max_daily_loss = 100.5
+[[desks]]
+name = "*"
+max_exposure = 2_000
+[[clients]]
+name = "NORTHWIND"
+max_credit = 9_000
+[[firms]]
+name = "SLIPSTREAM"
+max_exposure = 4_000
+"""
+
+
+def test_the_rows_of_every_level_reach_the_gate() -> None:
+    limits = parse_limits(LEVEL_ROWS, "x", REFERENCE)
+    assert limits.at(Level.TRADER, "alice") == LevelLimits(
+        messages_per_second=3, max_exposure=Decimal(1000), max_daily_loss=Decimal("100.5")
+    )
+    assert limits.at(Level.TRADER, "bob") == LevelLimits()
+    assert limits.at(Level.DESK, "EQUITIES").max_exposure == 2000
+    assert limits.at(Level.CLIENT, "NORTHWIND").max_credit == 9000
+    assert limits.at(Level.FIRM, "SLIPSTREAM").max_exposure == 4000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"alice"', '"alcie"', "line 2: traders alcie: name: alcie is not in the reference file"),
+        ("= 2_000", "= 1_000_000_001", "line 8: desks *: max_exposure: 1000000001 is above the ceiling"),
+        ("100.5", "10_000_001", "line 5: traders alice: max_daily_loss: 10000001 is above the ceiling"),
+        ("9_000", "2_000_000_001", "line 11: clients NORTHWIND: max_credit: 2000000001 is above the"),
+        ("max_exposure = 4_000", "max_credit = 1", "line 14: firms SLIPSTREAM: max_credit: no such field"),
+        ("[[firms]]", '[[traders]]\nname = "alice"\n[[firms]]', "traders: name 'alice' stands there twice"),
+    ],
+)
+def test_an_error_in_a_level_names_its_place(old: str, new: str, message: str) -> None:
+    assert message in error(LEVEL_ROWS.replace(old, new, 1))
+
+
 POLICY_ERRORS = [
     ('["limit"]', '["limit", "stop"]', "line 6: strategies twap: order_types: "),
     ('["day", "ioc"]', '"day"', "line 7: strategies twap: times_in_force: "),
@@ -176,3 +220,7 @@ def test_the_default_file_holds_together_and_covers_every_instrument() -> None:
     assert set(limits.instruments) == set(REFERENCE.by_symbol)
     for row in limits.instruments.values():
         assert all(getattr(row, name) > 0 for name in row.__struct_fields__)
+    for level in LEVELS:
+        default = limits.at(level, "*")
+        assert min(default.messages_per_second, default.max_exposure, default.max_daily_loss) > 0
+    assert limits.at(Level.CLIENT, "*").max_credit > 0

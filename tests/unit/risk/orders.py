@@ -12,6 +12,7 @@ from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, Subm
 from service.model.reference import Account, Client, Firm, Instrument, Reference, Venue
 from service.model.time import SECOND, Now
 from service.risk import (
+    LEVELS,
     Approved,
     ChildFacts,
     Denied,
@@ -22,8 +23,10 @@ from service.risk import (
     HaltFacts,
     InstrumentLimits,
     Level,
+    LevelFacts,
     LevelLimits,
     Limits,
+    LossStage,
     MarketDataLimits,
     MarketFacts,
     ParentFacts,
@@ -33,6 +36,8 @@ from service.risk import (
 NOW = Now(1_340_285_400 * SECOND, 1_795_000_000 * SECOND)
 PRICE = 1_000_000
 TICK = 100
+DOLLAR = 10**18
+"""In units of value."""
 REFERENCE = Reference(
     instruments=(Instrument(symbol="AURA", venue="XSIM", currency="USD", tick=TICK),),
     venues=(Venue(name="XSIM"),),
@@ -52,6 +57,14 @@ INSTRUMENT_LIMITS = InstrumentLimits(
     max_gross=6_000,
     messages_per_second=10,
 )
+
+
+def level(**changes: Any) -> LevelLimits:
+    """Limits of one name at one level."""
+    fields: dict[str, Any] = {"max_exposure": Decimal(1_000_000), "max_daily_loss": Decimal(10_000)}
+    return LevelLimits(**{**fields, **changes})
+
+
 ANYTHING = frozenset({"*"})
 POLICY = ExecutionPolicy(
     order_types=frozenset(OrdType),
@@ -69,7 +82,11 @@ LIMITS = Limits(
     instruments={"AURA": INSTRUMENT_LIMITS},
     levels={
         (Level.SESSION, "*"): LevelLimits(messages_per_second=30),
-        (Level.STRATEGY, "*"): LevelLimits(messages_per_second=20),
+        (Level.STRATEGY, "*"): level(messages_per_second=20),
+        (Level.TRADER, "*"): level(messages_per_second=25),
+        (Level.DESK, "*"): level(messages_per_second=26),
+        (Level.CLIENT, "*"): level(messages_per_second=27, max_credit=Decimal(2_000_000)),
+        (Level.FIRM, "*"): level(messages_per_second=28),
     },
     market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=2 * SECOND),
 )
@@ -111,7 +128,11 @@ FACTS = Facts(
     parent=PARENT,
     market=MarketFacts(reference=SNAPSHOT, heartbeat_utc=NOW.utc),
     exposure=ExposureFacts(position=0, working_buy=400, working_sell=0),
-    traffic=TrafficFacts(session=0, strategy=0, instrument=0),
+    levels=tuple(
+        LevelFacts(name, 40_000 * DOLLAR, 40_000 * DOLLAR, LossStage.NORMAL, 0, 400, 0)
+        for name in ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
+    ),
+    traffic=TrafficFacts(session=0, instrument=0, levels=(0, 0, 0, 0, 0)),
     halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
 )
 CHILD = ChildFacts(
@@ -179,6 +200,19 @@ def limits(**changes: Any) -> Limits:
 def policy(**changes: Any) -> Limits:
     """The limits with fields of the execution policy changed."""
     return msgspec.structs.replace(LIMITS, strategies={"*": msgspec.structs.replace(POLICY, **changes)})
+
+
+def at(place: Level, **changes: Any) -> Facts:
+    """Facts with those of the name at one level changed."""
+    n = LEVELS.index(place)
+    changed = msgspec.structs.replace(FACTS.levels[n], **changes)
+    return msgspec.structs.replace(FACTS, levels=(*FACTS.levels[:n], changed, *FACTS.levels[n + 1 :]))
+
+
+def sent(place: Level, messages: int) -> Facts:
+    """Facts with so many messages of the name at one level in the last second."""
+    counts = tuple(messages if name is place else 0 for name in LEVELS)
+    return facts(traffic_levels=counts)
 
 
 def judge(

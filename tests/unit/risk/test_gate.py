@@ -10,7 +10,7 @@ from service.model.market import TradingPhase
 from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import SECOND, Now
-from service.risk import Denied, Facts, Gate, Level, LevelLimits, Limits, MarketDataLimits, ceilings
+from service.risk import LEVELS, Denied, Facts, Gate, Level, LevelLimits, Limits, MarketDataLimits, ceilings
 from tests.unit.risk.orders import (
     CHILD,
     LIMITS,
@@ -23,6 +23,7 @@ from tests.unit.risk.orders import (
     code,
     facts,
     judge,
+    level,
     limits,
     replace,
     submit,
@@ -99,7 +100,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "too long": ({}, {"exposure_position": 4501}, "C12 MAX_LONG"),
     "too much gross": ({}, {"exposure_working_sell": 5501}, "C12 MAX_GROSS"),
     "instrument's rate": ({}, {"traffic_instrument": 10}, "C5 MESSAGE_RATE"),
-    "strategy's rate": ({}, {"traffic_strategy": 20}, "C5 MESSAGE_RATE"),
+    "strategy's rate": ({}, {"traffic_levels": (20, 0, 0, 0, 0)}, "C5 MESSAGE_RATE"),
     "session's rate": ({}, {"traffic_session": 30}, "C5 MESSAGE_RATE"),
 }
 ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -124,7 +125,7 @@ ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "just not too long": ({}, {"exposure_position": 4500}),
     "just not too much gross": ({}, {"exposure_working_sell": 5500}),
     "last message of the instrument": ({}, {"traffic_instrument": 9}),
-    "last message of the strategy": ({}, {"traffic_strategy": 19}),
+    "last message of the strategy": ({}, {"traffic_levels": (19, 0, 0, 0, 0)}),
     "last message of the session": ({}, {"traffic_session": 29}),
 }
 
@@ -264,14 +265,15 @@ def test_an_instrument_in_another_currency_than_the_limits_is_denied(currency: s
     assert code(under=msgspec.structs.replace(LIMITS, currency=currency)) == "C6 NO_LIMIT"
 
 
-@pytest.mark.parametrize("level", [Level.SESSION, Level.STRATEGY])
+@pytest.mark.parametrize("level", [Level.SESSION, *LEVELS])
 def test_a_level_without_a_rate_is_denied(level: Level) -> None:
-    rest = {key: row for key, row in LIMITS.levels.items() if key[0] is not level}
+    row = msgspec.structs.replace(LIMITS.levels[level, "*"], messages_per_second=0)
+    rest = {**LIMITS.levels, (level, "*"): row}
     assert code(under=msgspec.structs.replace(LIMITS, levels=rest)) == "C5 MESSAGE_RATE"
 
 
 def test_a_strategys_own_row_stands_in_place_of_the_one_for_all() -> None:
-    rows = {**LIMITS.levels, (Level.STRATEGY, "twap"): LevelLimits(messages_per_second=0)}
+    rows = {**LIMITS.levels, (Level.STRATEGY, "twap"): level(messages_per_second=0)}
     assert code(under=msgspec.structs.replace(LIMITS, levels=rows)) == "C5 MESSAGE_RATE"
 
 
@@ -304,7 +306,15 @@ def loosest() -> Limits:
                 LIMITS.instruments["AURA"], **{**everything, "max_order_value": Decimal(LOOSE)}
             )
         },
-        levels={key: LevelLimits(messages_per_second=LOOSE) for key in LIMITS.levels},
+        levels={
+            key: LevelLimits(
+                messages_per_second=LOOSE,
+                max_exposure=Decimal(LOOSE),
+                max_daily_loss=Decimal(LOOSE),
+                max_credit=Decimal(LOOSE),
+            )
+            for key in LIMITS.levels
+        },
         market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
     )
 
@@ -322,7 +332,16 @@ CEILINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "long": ({}, {"exposure_position": ceilings.MAX_POSITION - 499}, "C12 MAX_LONG"),
     "gross": ({}, {"exposure_working_sell": ceilings.MAX_GROSS - 499}, "C12 MAX_GROSS"),
     "instrument's rate": ({}, {"traffic_instrument": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
-    "strategy's rate": ({}, {"traffic_strategy": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
+    "strategy's rate": (
+        {},
+        {"traffic_levels": (ceilings.MAX_MESSAGES_PER_SECOND, 0, 0, 0, 0)},
+        "C5 MESSAGE_RATE",
+    ),
+    "firm's rate": (
+        {},
+        {"traffic_levels": (0, 0, 0, 0, ceilings.MAX_MESSAGES_PER_SECOND)},
+        "C5 MESSAGE_RATE",
+    ),
     "session's rate": ({}, {"traffic_session": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
     "heartbeat": ({}, {"market_heartbeat_utc": NOW.utc - ceilings.MAX_HEARTBEAT_AGE - 1}, "C16 STALE_FEED"),
     "reference": ({}, {"ref_ts_utc": NOW.utc - ceilings.MAX_REFERENCE_AGE - 1}, "C16 STALE_REFERENCE"),

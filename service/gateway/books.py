@@ -1,0 +1,192 @@
+"""Exposure, credit and profit by level: strategy, trader, desk, client, firm (C11, C13, C22, C36).
+
+A fold over the ledger's changes and the reference prices, in integers: lots, and units of value
+(``service.risk.money``). A holding counts at its worst: as if every working order of one side were filled and
+none of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from service.model.orders import Side
+from service.model.time import SECOND
+from service.risk import LEVELS, Level, LevelFacts, LossStage
+
+DAY: Final = 86_400 * SECOND
+_AS_OFTEN: Final = SECOND
+
+
+class Holding:
+    """What one name holds and works in one instrument, lots; and what that is worth at the newest price."""
+
+    __slots__ = ("buying", "exposure", "lots", "marked", "selling", "working")
+
+    def __init__(self) -> None:
+        self.lots = 0
+        self.buying = 0
+        self.selling = 0
+        self.exposure = 0
+        self.working = 0
+        self.marked = 0
+
+
+class Book:
+    """One name at one level, in units of value.
+
+    Attributes:
+        exposure: Of all its holdings, each at its worst.
+        working: Value of all that works.
+        traded: Bought and sold today.
+        cash: Sold less bought, ever; with ``marked``, the value of what is held, it is profit and loss.
+        since: Profit and loss at the start of the day, or when a person armed it again.
+        stage: How far today's loss has come; from reduce-only on it stays until a person arms it again.
+    """
+
+    __slots__ = (
+        "cash",
+        "exposure",
+        "holdings",
+        "level",
+        "marked",
+        "name",
+        "since",
+        "stage",
+        "traded",
+        "working",
+    )
+
+    def __init__(self, level: Level, name: str) -> None:
+        self.level = level
+        self.name = name
+        self.holdings: dict[str, Holding] = {}
+        self.exposure = 0
+        self.working = 0
+        self.traded = 0
+        self.cash = 0
+        self.marked = 0
+        self.since = 0
+        self.stage = LossStage.NORMAL
+
+    @property
+    def loss(self) -> int:
+        """Realised and open loss of the day; negative for a profit."""
+        return self.since - self.cash - self.marked
+
+    def begin_day(self) -> None:
+        """Count loss and turnover from here."""
+        self.since, self.traded = self.cash + self.marked, 0
+
+    def facts(self, symbol: str) -> LevelFacts:
+        """What the gate looks at for an order in this instrument."""
+        held = self.holdings.get(symbol)
+        if held is None:
+            return LevelFacts(self.name, self.exposure, self.traded + self.working, self.stage, 0, 0, 0)
+        return LevelFacts(
+            self.name,
+            self.exposure,
+            self.traded + self.working,
+            self.stage,
+            held.lots,
+            held.buying,
+            held.selling,
+        )
+
+
+class Books:
+    """All books.
+
+    Attributes:
+        moved: Books whose profit and loss may have changed since somebody looked.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[Level, str], Book] = {}
+        self.moved: dict[Book, None] = {}
+        self._units: dict[str, int] = {}
+        self._marks: dict[str, int] = {}
+        self._marked_at: dict[str, int] = {}
+        self._day = 0
+        self._of: dict[tuple[str, ...], tuple[Book, ...]] = {}
+        self._holding: dict[str, dict[Book, Holding]] = {}
+
+    def configure(self, units: Mapping[str, int]) -> None:
+        """Units of value in a price unit x lot, by symbol."""
+        self._units.update(units)
+
+    def of(self, names: tuple[str, ...]) -> tuple[Book, ...]:
+        """Books of these names, in the order of ``LEVELS``; none for an order that nobody here sent."""
+        found = self._of.get(names)
+        if found is None:
+            found = tuple(self._book(level, name) for level, name in zip(LEVELS, names, strict=False))
+            self._of[names] = found
+        return found
+
+    def _book(self, level: Level, name: str) -> Book:
+        book = self.all.get((level, name))
+        if book is None:
+            book = self.all[level, name] = Book(level, name)
+        return book
+
+    def work(self, names: tuple[str, ...], symbol: str, side: Side, lots: int) -> None:
+        """So many more lots may be filled (fewer, if negative)."""
+        for book, held in self._held(names, symbol):
+            if side is Side.BUY:
+                held.buying += lots
+            else:
+                held.selling += lots
+            self._revalue(book, held, self._marks.get(symbol, 0))
+
+    def trade(self, names: tuple[str, ...], symbol: str, side: Side, lots: int, money: int) -> None:
+        """So many lots were filled for price x lots ``money`` (taken back, if negative)."""
+        value = money * self._units.get(symbol, 0)
+        for book, held in self._held(names, symbol):
+            held.lots += side.sign * lots
+            book.cash -= side.sign * value
+            book.traded += value
+            self._revalue(book, held, self._marks.get(symbol, 0))
+            self.moved[book] = None
+
+    def mark(self, symbol: str, price: int, market: int, utc: int) -> None:
+        """The instrument's reference price is this now; 0 is none, and the last one stays."""
+        day = market // DAY
+        if day > self._day:
+            self._day = day
+            for book in self.all.values():
+                book.begin_day()
+        self._marked_at[symbol] = utc
+        mark = price * self._units.get(symbol, 0)
+        if mark <= 0 or mark == self._marks.get(symbol):
+            return
+        self._marks[symbol] = mark
+        for book, held in self._holding.get(symbol, {}).items():
+            self._revalue(book, held, mark)
+            self.moved[book] = None
+
+    def mark_due(self, symbol: str, utc: int) -> bool:
+        """Whether what is held of it should be valued again, orders or not (C22, C36)."""
+        return symbol in self._holding and utc - self._marked_at.get(symbol, 0) >= _AS_OFTEN
+
+    def _held(self, names: tuple[str, ...], symbol: str) -> list[tuple[Book, Holding]]:
+        held = []
+        for book in self.of(names):
+            holding = book.holdings.get(symbol)
+            if holding is None:
+                holding = book.holdings[symbol] = Holding()
+                self._holding.setdefault(symbol, {})[book] = holding
+            held.append((book, holding))
+        return held
+
+    def _revalue(self, book: Book, held: Holding, mark: int) -> None:
+        exposure = max(held.lots + held.buying, held.selling - held.lots) * mark
+        working = (held.buying + held.selling) * mark
+        marked = held.lots * mark
+        book.exposure += exposure - held.exposure
+        book.working += working - held.working
+        book.marked += marked - held.marked
+        held.exposure, held.working, held.marked = exposure, working, marked
+
+    def facts(self, names: tuple[str, ...], symbol: str) -> tuple[LevelFacts, ...]:
+        """What the gate looks at, in the order of ``LEVELS``."""
+        return tuple([book.facts(symbol) for book in self.of(names)])
