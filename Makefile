@@ -2,12 +2,13 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help setup test demo bench lint format test-quickfix train lock clean clean-kafka
+.PHONY: help setup test demo bench drills lint format test-quickfix train lock clean clean-kafka
 
 help:
 	@echo 'make setup          the environment .venv and a local Kafka'
 	@echo 'make demo           the whole service on a market, about two minutes'
 	@echo 'make test           every test (ARGS="-k gate" to choose)'
+	@echo 'make drills         a million seeded faults and kills against the gateway (ARGS="--seed 7")'
 	@echo 'make bench          ratios against the bare libraries'
 	@echo 'make lint format    what CI checks, and the formatter'
 	@echo 'make test-quickfix  the FIX tests on upstream quickfix (needs a C++ compiler)'
@@ -22,6 +23,9 @@ test: setup
 
 demo: setup
 	.venv/bin/slipstream demo $(ARGS)
+
+drills: setup
+	.venv/bin/python -m tests.drills $(ARGS)
 
 bench: setup
 	.venv/bin/python -m benchmarks $(ARGS)

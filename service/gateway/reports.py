@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
 from service.gateway.cancels import chase, lost_sight
-from service.gateway.ledger import Applied
+from service.gateway.ledger import Applied, is_answer
 from service.gateway.lifecycle import CLOSED, FILLED
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Order
@@ -42,6 +42,8 @@ def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
         state.alarm("REPORT_MISMATCH", f"cl_ord_id={report.cl_ord_id} {mismatch}", order.symbol, now)
         lost_sight(state, order, mismatch, now)
         return
+    if report.poss_dup and is_answer(report):
+        return  # what was so then need not be so now; whatever is still open is asked again
     if not order.sent:
         # It answers, so it was sent: the record of that is behind this report, or was lost with a crash.
         order.sent = True

@@ -1,0 +1,218 @@
+"""Runs episodes: seeded steps, then everything is told and answered, then everything is killed."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from service.gateway.inputs import KillInput
+from service.model.time import MILLISECOND, SECOND
+from tests.drills import acts, invariants
+from tests.drills.broker import deals
+from tests.drills.gateway import Killed, quiet_logs
+from tests.drills.invariants import Violation
+from tests.drills.world import World
+
+LENGTH = 1_000
+"""Steps of one episode: short, because every kill folds its whole journal again."""
+FULL_CHECK_EVERY = 250
+PATIENCE = 400
+"""Rounds in which everything must come to rest."""
+
+
+class Result(NamedTuple):
+    """What a drill came to.
+
+    Attributes:
+        places: Kills by where in the way of an input they fell.
+        failure: What was broken, with seed and the last events; empty if nothing was.
+    """
+
+    events: int
+    kills: int
+    divergence: int
+    places: Counter[str]
+    failure: str = ""
+
+
+def run(seed: int, events: int, first: int = 0) -> Result:
+    """Episodes from number ``first`` on, until there were this many events or something broke."""
+    quiet_logs()
+    total, kills, places = 0, 0, Counter[str]()
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="drill-") as folder:
+        for number in itertools.count(first):
+            if total >= events:
+                return Result(total, kills, 0, places)
+            path = Path(folder) / "drill.journal"
+            path.unlink(missing_ok=True)
+            world = World(f"{seed}:{number}", path)
+            try:
+                _episode(world, min(LENGTH, events - total))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its seed
+                failure = _story(world, seed, number, error)
+                return Result(
+                    total + world.events, kills + world.kills, max(1, world.divergence), places, failure
+                )
+            finally:
+                world.close()
+            total, kills, places = total + world.events, kills + world.kills, places + world.places
+    raise AssertionError("unreachable")
+
+
+def _story(world: World, seed: int, number: int, error: Exception) -> str:
+    what = str(error) if isinstance(error, Violation) else f"{type(error).__name__}: {error}"
+    last = "\n".join("  " + " ".join(map(str, words)) for words in world.log)
+    return (
+        f"the last events:\n{last}\n"
+        f"step {world.events} of episode {number} of seed {seed}: {what}\n"
+        f"again: python -m tests.drills --seed {seed} --episode {number} --events {LENGTH}"
+    )
+
+
+def _episode(world: World, events: int) -> None:
+    rng = world.rng
+    weights = [weight * rng.choice((0.3, 1.0, 1.0, 2.0)) for _, weight in acts.ACTS]
+    bounds = list(itertools.accumulate(weights))
+    choices = [act for act, _ in acts.ACTS]
+    world.begin()
+    world.connect()
+    acts.new_parent(world)
+    while world.events < events:
+        step(world, rng.choices(choices, cum_weights=bounds)[0])
+        if world.events % FULL_CHECK_EVERY == 0 and world.gateway.alive:
+            world.gateway.fuse.light(0)
+            world.check_all()
+    come_to_rest(world)
+
+
+def step(world: World, act: acts.Act) -> None:
+    """One event, and what follows from it at once."""
+    world.events += 1
+    world.utc += world.rng.randint(1, 20) * MILLISECOND
+    try:
+        if world.gateway.alive:
+            if world.events % 16 == 0 or act is acts.submit:
+                world.refresh()
+            act(world)
+            world.absorb()
+            if world.gateway.alive:
+                world.gateway.shell.tick()
+                world.settle_turn()
+        else:
+            if act in acts.WITHOUT_GATEWAY:
+                act(world)
+                world.absorb()
+            if world.rng.random() < 0.2:
+                world.note("start")
+                world.begin()
+    except Killed as killed:
+        world.note("killed:", killed)
+        world.places[str(killed)] += 1
+        world.die(power=world.rng.random() < 0.4)
+        world.absorb()
+    world.check()
+
+
+def come_to_rest(world: World) -> None:
+    """Faults end. Everything is told, asked and answered; then all is killed; then the books must agree."""
+    world.note("COME TO REST")
+    gateway = world.gateway
+    gateway.fuse.light(0)
+    world.disk_stuck = gateway.wire.refuse_orders = 0
+    if gateway.alive and (gateway.shell.halted or gateway.wire.fault):
+        world.die(power=False)
+    if not gateway.alive:
+        world.begin()
+    for order, exec_id in world.lied:
+        world.broker.tell_again(order, exec_id)
+        world.broker.set_right(order, exec_id)
+        order.lies = 0
+    world.absorb()
+    world.line.said += world.line.late
+    world.line.late.clear()
+    _rest(world, "with orders working")
+    if not world.concealed:
+        _agree(world, "with orders working")
+    world.note("KILL ALL")
+    gateway.shell.feed(KillInput(scope="all", by="carol", reason="end of drill"))
+    _rest(world, "after the kill")
+    working = [order.child for order in world.broker.live]
+    if working:
+        raise Violation(f"after the kill the broker still works {working}")
+    _agree(world, "after the kill")
+    world.check_all()
+
+
+def _agree(world: World, when: str) -> None:
+    found = invariants.check_quiet(world)
+    if found:
+        world.divergence = len(found)
+        raise Violation(f"{when}, the books disagree:\n    " + "\n    ".join(found))
+
+
+def _rest(world: World, when: str) -> None:
+    """Go on without faults until nothing moves and nothing is open."""
+    for turn in range(PATIENCE):
+        world.utc += SECOND if turn % 8 == 7 else 30 * MILLISECOND
+        world.refresh()
+        if not world.line.up:
+            world.connect()
+        while world.line.to_broker:
+            world.arrive(world.line.to_broker.popleft()[1])
+        for order in world.broker.live:
+            if order.status == "A":
+                world.broker.accept(order)
+            while order.open and order.asks:
+                world.broker.decide(order, True)
+        _call(world, turn)
+        world.absorb()
+        while world.line.said:
+            world.line.number(0)
+        while world.line.up and world.line.waiting:
+            world.take()
+        world.gateway.shell.tick()
+        world.settle_turn()
+        world.check()
+        if _at_rest(world):
+            return
+    ledger = world.gateway.core.state.ledger
+    stuck = [f"{o.child_id} unknown={o.unknown} {o.request!r}" for o in ledger.orders.values() if _open(o)]
+    raise Violation(f"{when}, this never comes to rest: {stuck}")
+
+
+def _call(world: World, turn: int) -> None:
+    """Where the gateway says that fills are missing, somebody calls the broker's desk."""
+    if turn % 20 != 10:
+        return
+    ledger = world.gateway.core.state.ledger
+    for order, exec_id in list(deals(world.broker.orders)):
+        ours = ledger.orders.get(order.child)
+        if ours is not None and ours.unknown:
+            world.broker.tell_again(order, exec_id)
+
+
+def _open(order: object) -> bool:
+    unknown, request = order.unknown, order.request.value  # type: ignore[attr-defined]
+    return bool(unknown or request)
+
+
+def _at_rest(world: World) -> bool:
+    line, ledger = world.line, world.gateway.core.state.ledger
+    if line.to_broker or line.said or line.waiting or not line.synced:
+        return False
+    return not any(_open(order) for order in ledger.orders.values())
+
+
+def timed(seed: int, events: int, first: int = 0) -> tuple[Result, float]:
+    began = time.monotonic()
+    return run(seed, events, first), time.monotonic() - began
+
+
+def new_seed() -> int:
+    return random.SystemRandom().randrange(1 << 32)

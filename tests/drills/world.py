@@ -1,0 +1,279 @@
+"""One seeded episode: a desk, the real gateway, a line and a broker, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any
+
+from service.fix.messages import ExecutionReport, OrderCancelRequest
+from service.model.market import FeedHeartbeat
+from service.model.time import SECOND, SessionClock
+from tests.drills import invariants
+from tests.drills.broker import BookOrder, Broker
+from tests.drills.gateway import SESSION, Gateway
+from tests.drills.invariants import Violation
+from tests.drills.line import Line
+from tests.unit.gateway.driver import MARKET, UTC, snapshot
+
+SYMBOLS = ("AURA", "BOLT")
+MAX_STUCK = 40
+"""Steps for which a slow disk does nothing."""
+
+
+class World:
+    """Everything of one episode.
+
+    Args:
+        seed: Of this episode alone: the same seed is the same episode, to the last effect.
+        path: Where the journal lies.
+
+    Attributes:
+        omitted: Executions that the broker never told: order, ExecID.
+        lied: Executions of which a report said something else.
+        concealed: Reports that were no executions and never told.
+        sent, ids: Children and ClOrdIDs that were handed to FIX, over all lives.
+        canceled: OrigClOrdIDs of the cancels that this step sent.
+        topic, read: The parents' topic, and how far this life has read it.
+        divergence: Orders that differ from the broker's book after all was told.
+    """
+
+    def __init__(self, seed: str, path: Path) -> None:
+        self.rng = rng = random.Random(seed)
+        self.utc, self.market_offset = UTC, MARKET - UTC
+        self.log: deque[tuple[Any, ...]] = deque(maxlen=80)
+        self.events = 0
+        self.kills = 0
+        self.places: Counter[str] = Counter()
+        self.divergence = 0
+        self.broker = Broker(
+            strict_orig=rng.random() < 0.5, echo=rng.random() < 0.5, unknown_as_i=rng.random() < 0.5
+        )
+        self.line = Line(rng)
+        self.gateway = Gateway(path, rng, lambda: self.utc, self._carry)
+        self.by_child: dict[str, BookOrder] = {}
+        self.active: set[str] = set()
+        self.omitted: list[tuple[BookOrder, str]] = []
+        self.lied: list[tuple[BookOrder, str]] = []
+        self.sent: set[str] = set()
+        self.ids: set[str] = set()
+        self.canceled: set[str] = set()
+        self.concealed = 0
+        self.topic: list[Any] = []
+        self.read = 0
+        self.expected = 1
+        self.disk_stuck = 0
+
+    # Ends of the gateway
+
+    def _carry(self, request: Any, raw: str) -> None:
+        """What is handed to FIX: no ClOrdID and no child ever twice."""
+        if type(request) is OrderCancelRequest:
+            self.canceled.add(request.orig_cl_ord_id)
+        if not hasattr(request, "transact_time"):
+            self.line.to_broker.append((request, raw))
+            return
+        if request.cl_ord_id in self.ids:
+            raise Violation(f"ClOrdID {request.cl_ord_id} was sent twice")
+        self.ids.add(request.cl_ord_id)
+        approved = getattr(request, "approved", None)
+        if approved is not None:
+            child = approved.command.child_id
+            if not hasattr(request, "orig_cl_ord_id"):
+                if child in self.sent:
+                    raise Violation(f"child {child} was sent twice")
+                self.sent.add(child)
+                if self.gateway.journal.failed:
+                    raise Violation(f"{child} was sent though the journal has failed")
+            self.active.add(child)
+        self.line.to_broker.append((request, raw))
+
+    def flying(self, child: str) -> int:
+        """Lots that requests on the wire ask for."""
+        most = 0
+        for request, _ in self.line.to_broker:
+            approved = getattr(request, "approved", None)
+            if approved is not None and approved.command.child_id == child:
+                most = max(most, approved.quantity)
+        return most
+
+    def flying_new(self) -> dict[str, int]:
+        """New orders on the wire."""
+        found = {}
+        for request, _ in self.line.to_broker:
+            approved = getattr(request, "approved", None)
+            if approved is not None and not hasattr(request, "orig_cl_ord_id"):
+                found[approved.command.child_id] = approved.quantity
+        return found
+
+    def parent_quantity(self, parent_id: str) -> int:
+        parent = self.gateway.core.state.parents.get(parent_id)
+        if parent is None:
+            raise Violation(f"{parent_id} has orders at the broker and is not known to the gateway")
+        return parent.order.quantity
+
+    # Lives of the gateway
+
+    def begin(self) -> None:
+        """A life of the gateway: recover, hear of the market, take parents from where it left off."""
+        gateway = self.gateway
+        self.expected = self.line.taken + 1
+        gateway.start()
+        state = gateway.core.state
+        if state.report_seq:
+            self.expected = min(self.expected, state.report_seq + 1)
+        gateway.shell.reference(
+            SessionClock(
+                market_start=MARKET, utc_start=UTC, speed=1.0, market_end=MARKET + 36_000 * SECOND,
+                ts_utc=self.utc,
+            )
+        )  # fmt: skip
+        self.refresh()
+        self.disk_stuck = 0
+        if state.ledger.live and self.rng.random() < 0.3:
+            gateway.shell.runner_lost("r1")
+        self.settle_turn()
+        self.read = state.offsets.get(0, -1) + 1
+        self.active.update(self.by_child)
+
+    def read_topic(self) -> None:
+        """Parents' commands that were not read yet."""
+        while self.read < len(self.topic):
+            self.read += 1
+            self.gateway.shell.parent(0, self.read - 1, self.topic[self.read - 1])
+
+    def connect(self) -> None:
+        """The line comes up; the session is logged on once what was missed has been taken."""
+        self.line.connect(self.expected)
+        self.log_on()
+
+    def log_on(self) -> None:
+        """Logged on, if nothing that was missed is still to come."""
+        line, gateway = self.line, self.gateway
+        if line.up and not line.synced and not line.waiting:
+            line.synced = True
+            gateway.wire.logged_on = True
+            gateway.shell.session(SESSION, True, gateway.wire.fault)
+
+    def disconnect(self) -> None:
+        """The line drops while the gateway lives."""
+        was = self.gateway.wire.logged_on
+        self.drop_line()
+        self.gateway.wire.logged_on = False
+        self.gateway.wire.unanswered.clear()
+        self.expected = self.line.taken + 1
+        if was:
+            self.gateway.shell.session(SESSION, False, "the line dropped")
+
+    def take(self) -> None:
+        """Our engine takes the next report."""
+        text, order = self.line.take()
+        self.expected = self.line.taken + 1
+        if order is not None:
+            self.active.add(order.child)
+        report = self.gateway.parse(text)
+        assert report is not None
+        self.note("report", text.replace("\x01", "|"))
+        self.gateway.wire.unanswered.discard(report.cl_ord_id)
+        self.gateway.shell.report(report)
+        if type(report) is ExecutionReport and report.exec_type == "F":
+            self._must_count(report)
+        self.log_on()
+
+    def _must_count(self, report: ExecutionReport) -> None:
+        """An execution of an order of ours that was told is in the book from now on."""
+        ours = self.gateway.core.state.ledger.find(report.cl_ord_id)
+        if ours is not None and ours.side is report.side and report.exec_id not in ours.executions:
+            raise Violation(f"{ours.child_id}: execution {report.exec_id} was told and is not counted")
+
+    def refresh(self) -> None:
+        """The feed is alive and the market as it was."""
+        shell = self.gateway.shell
+        for symbol in SYMBOLS:
+            shell.reference(snapshot(self.utc, symbol=symbol))
+        shell.reference(
+            FeedHeartbeat(feed="f", watermark=self.utc + self.market_offset, ts_utc=self.utc, published=1)
+        )
+
+    def settle_turn(self) -> None:
+        """The loop's turn ends; the disk does its work unless it is stuck."""
+        journal = self.gateway.journal
+        journal.turn()
+        if self.disk_stuck:
+            self.disk_stuck -= 1
+        else:
+            journal.disk()
+            journal.turn()
+
+    def die(self, *, power: bool) -> None:
+        """The gateway, or its whole machine, is gone."""
+        self.kills += 1
+        self.note("POWER CUT" if power else "KILL")
+        self.gateway.die(power=power)
+        if power:
+            # The FIX store was never synced: it may come back older than it was, never newer.
+            self.line.taken = max(0, self.line.taken - self.rng.randint(0, 5))
+        self.drop_line()
+
+    def drop_line(self) -> None:
+        for _, raw in self.line.cut():
+            self.arrive(raw)
+
+    def arrive(self, raw: str) -> None:
+        """A request reaches the broker."""
+        self.broker.receive(raw)
+        self.absorb()
+
+    def absorb(self) -> None:
+        """What the broker's book changed is looked at; what it said waits to be numbered."""
+        broker = self.broker
+        for child in broker.new_orders:
+            if child in self.by_child:
+                raise Violation(f"child {child} reached the broker twice")
+        if broker.new_orders:
+            for order in reversed(broker.orders.values()):
+                if order.child in self.by_child:
+                    break
+                self.by_child[order.child] = order
+            broker.new_orders.clear()
+        self.active |= broker.touched
+        broker.touched.clear()
+        self.line.said += broker.out
+        broker.out.clear()
+
+    def note(self, *words: Any) -> None:
+        self.log.append((self.events, *words))
+
+    # Checks
+
+    def check(self) -> None:
+        """After every step: every order that may have moved."""
+        if not self.gateway.alive:
+            return
+        ledger = self.gateway.core.state.ledger
+        quiet = []
+        for child in self.active:
+            invariants.check_order(self, child)
+            book, ours = self.by_child.get(child), ledger.orders.get(child)
+            if book is not None and not book.open and ours is not None and not ours.live:
+                quiet.append(child)
+        self.active.difference_update(quiet)
+        invariants.check_parents(self)
+
+    def check_all(self) -> None:
+        """Every order there ever was, the running sums, and the journal."""
+        self.active.update(self.by_child)
+        self.check()
+        gateway = self.gateway
+        invariants.check_sums(gateway.core)
+        if not gateway.journal.failed:
+            gateway.journal.turn()
+            gateway.journal.disk()
+            gateway.journal.turn()
+            invariants.check_replay(gateway.core, gateway.refold())
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        if self.gateway.alive:
+            self.gateway.die(power=False)

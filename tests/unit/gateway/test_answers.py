@@ -1,0 +1,95 @@
+"""Answers to OrderStatusRequests: they say how things are, so they are believed once, and now."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.gateway.lifecycle import Request
+from service.model.orders import OrdStatus
+from service.model.time import SECOND
+from tests.unit.gateway.driver import PRICE, Driver
+
+
+@pytest.fixture
+def desk() -> Driver:
+    desk = Driver()
+    desk.admit()
+    desk.submit()
+    desk.acknowledge()
+    return desk
+
+
+def at_risk(desk: Driver) -> tuple[int, int]:
+    return desk.core.state.ledger.exposure("AURA").position, desk.core.state.ledger.exposure(
+        "AURA"
+    ).working_buy
+
+
+def reconnect(desk: Driver) -> None:
+    desk.log_off()
+    desk.log_on()
+
+
+def test_an_answer_of_before_a_replace_told_again_does_not_undo_the_replace(desk: Driver) -> None:
+    desk.replace(quantity=250)
+    reconnect(desk)
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=100, price=PRICE, poss_dup=True)
+    assert desk.order().unknown
+    assert at_risk(desk) == (0, 250)
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=250, price=PRICE)
+    assert (desk.order().unknown, at_risk(desk)) == (False, (0, 250))
+
+
+def test_a_replace_the_broker_has_not_decided_is_not_lost(desk: Driver) -> None:
+    desk.replace(quantity=250)
+    reconnect(desk)
+    desk.report("I", OrdStatus.PENDING_REPLACE, cum_quantity=0, order_quantity=100, price=PRICE)
+    assert desk.order().request is Request.REPLACE
+    assert at_risk(desk) == (0, 250)
+    desk.tick(after=6 * SECOND)
+    assert len(desk.questions_sent) == 2
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=100, price=PRICE)
+    assert desk.order().request is Request.NONE
+    assert at_risk(desk) == (0, 100)
+
+
+def test_a_cancel_the_broker_has_not_decided_is_not_asked_twice(desk: Driver) -> None:
+    desk.cancel()
+    reconnect(desk)
+    desk.report("I", OrdStatus.PENDING_CANCEL, cum_quantity=0)
+    assert desk.order().canceling
+    desk.canceled()
+    assert (desk.order().status, desk.order().unknown) == (OrdStatus.CANCELED, False)
+
+
+def test_an_order_that_is_over_with_less_than_its_quantity_is_over(desk: Driver) -> None:
+    """The fill was lost, then busted: the broker has nothing open, and we must not cancel it for ever."""
+    desk.fill(31)
+    desk.cancel()
+    desk.refuse_cancel(status=OrdStatus.FILLED)
+    assert desk.order().unknown
+    desk.report("I", OrdStatus.FILLED, cum_quantity=31, leaves_quantity=0)
+    order = desk.order()
+    assert (order.status, order.request, order.unknown) == (OrdStatus.FILLED, Request.NONE, False)
+    assert at_risk(desk) == (31, 0)
+
+
+def test_what_was_told_before_a_bust_is_not_waited_for(desk: Driver) -> None:
+    desk.fill(60, exec_id="A")
+    desk.report("4", OrdStatus.CANCELED, cum_quantity=80, leaves_quantity=0)
+    assert desk.order().unknown
+    desk.report("H", OrdStatus.CANCELED, exec_ref_id="B", cum_quantity=60)
+    assert desk.order().unknown
+    desk.report("I", OrdStatus.CANCELED, cum_quantity=60)
+    assert not desk.order().unknown
+    assert at_risk(desk) == (60, 0)
+
+
+def test_a_filled_order_less_a_bust_reconciles(desk: Driver) -> None:
+    desk.fill(100, exec_id="A")
+    desk.report("G", OrdStatus.FILLED, exec_ref_id="A", last_quantity=90, last_price=PRICE, cum_quantity=90)
+    desk.report("0", OrdStatus.NEW, last_quantity=5)
+    desk.report("8", OrdStatus.REJECTED)
+    assert desk.order().unknown
+    desk.report("I", OrdStatus.FILLED, cum_quantity=90)
+    assert (desk.order().unknown, at_risk(desk)) == (False, (90, 0))
