@@ -278,7 +278,10 @@ def _session(data: bytes, where: str, provider: str) -> Any:
     try:
         session = ort.InferenceSession(data, options, providers=[provider])
     except Exception as error:
-        raise ModelError(f"{where}: onnxruntime {ort.__version__} refuses it: {error}") from error
+        hint = ""
+        if provider != PROVIDERS["cpu"]:
+            hint = "; are a GPU, its driver, CUDA and cuDNN here? --provider cpu needs none of them"
+        raise ModelError(f"{where}: onnxruntime {ort.__version__} refuses it: {error}{hint}") from error
     if session.get_providers()[0] != provider:
         raise ModelError(f"{where}: runs on {session.get_providers()[0]} in place of {provider}")
     return session
