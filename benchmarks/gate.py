@@ -13,6 +13,7 @@ from service.model.reference import load_reference
 from service.model.time import SECOND, Now
 from service.risk.gate import Approved, Gate
 from service.risk.limits import (
+    DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
@@ -73,9 +74,9 @@ def world(now: int) -> Facts:
             next_child=7,
         ),
         market=MarketFacts(reference=facts("AURA", now), heartbeat_utc=now),
-        exposure=ExposureFacts(position=100, working_buy=200, working_sell=0),
+        exposure=ExposureFacts(position=100, working_buy=200, working_sell=0, own_bid=0, own_ask=0),
         levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 100, 200, 0) for name in NAMES),
-        traffic=TrafficFacts(session=3, instrument=1, levels=(2, 2, 2, 2, 2)),
+        traffic=TrafficFacts(session=3, instrument=1, alike=1, levels=(2, 2, 2, 2, 2)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
     )
 
@@ -168,6 +169,7 @@ def run() -> list[Figure]:
             )
         },
         levels=rates,
+        duplicates=DuplicateLimits(max_alike=10, window=SECOND),
         market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=SECOND),
     )
     gate = Gate(limits, load_reference(ROOT / "deploy" / "reference.toml"))

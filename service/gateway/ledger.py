@@ -15,6 +15,7 @@ from service.gateway.books import Books
 from service.gateway.lifecycle import FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Execution, Order
+from service.gateway.resting import Resting
 from service.model.orders import OrdStatus, Side
 
 _UNKNOWN_ORDER: Final = 5
@@ -88,6 +89,7 @@ class Ledger:
         self.exposures: dict[str, Exposure] = {}
         self.parents: dict[str, Progress] = {}
         self.books = Books()
+        self.resting = Resting()
         self._by_cl_ord_id: dict[str, Order] = {}
         self._over: deque[Order] = deque()
 
@@ -355,6 +357,7 @@ class Ledger:
             else:
                 exposure.working_sell += delta
             self.books.work(order.levels, order.symbol, order.side, delta)
+        self.resting.update(order)
         if order.counted_unknown is not order.unknown:
             order.counted_unknown = order.unknown
             exposure.unknown += 1 if order.unknown else -1

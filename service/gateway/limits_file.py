@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import Name, Reference
@@ -23,6 +23,7 @@ from service.model.time import MILLISECOND
 from service.risk import ceilings
 from service.risk.limits import (
     EVERY,
+    DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
@@ -51,6 +52,20 @@ class _MarketData(_Table):
     max_reference_age_ms: Annotated[
         int, Field(strict=True, ge=0, le=ceilings.MAX_REFERENCE_AGE // MILLISECOND)
     ] = 0
+
+
+class _Duplicates(_Table):
+    window_ms: Annotated[int, Field(strict=True, ge=0)] = 0
+    max_alike: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_ALIKE)] = 0
+
+    @field_validator("window_ms")
+    @classmethod
+    def _long_enough(cls, given: int) -> int:
+        """A window is loose by being short; 0 is none, which denies."""
+        least = ceilings.MIN_ALIKE_WINDOW // MILLISECOND
+        if 0 < given < least:
+            raise ValueError(f"below the least that counts anything: at least {least}")
+        return given
 
 
 class _Level(_Table):
@@ -121,6 +136,7 @@ class _File(_Table):
     restricted: tuple[Name, ...] | None = None
     market_data: _MarketData = _MarketData()
     session: _Session = _Session()
+    duplicates: _Duplicates = _Duplicates()
     strategies: tuple[_Strategy, ...] = ()
     traders: tuple[_Level, ...] = ()
     desks: tuple[_Level, ...] = ()
@@ -180,6 +196,9 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         market_data=MarketDataLimits(
             max_heartbeat_age=file.market_data.max_heartbeat_age_ms * MILLISECOND,
             max_reference_age=file.market_data.max_reference_age_ms * MILLISECOND,
+        ),
+        duplicates=DuplicateLimits(
+            max_alike=file.duplicates.max_alike, window=file.duplicates.window_ms * MILLISECOND
         ),
     )
 

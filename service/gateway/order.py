@@ -28,7 +28,7 @@ class Order:
         replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
         cum_quantity, money: Sums over its executions; money is price x lots.
         told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
-        counted, counted_unknown: What of it is in the exposure's counters now.
+        counted, counted_unknown, resting: What of it is in the counters of exposure and own prices.
         seen: Reports applied, by what they said and ExecID.
         sent: The bytes were handed to FIX.
         unknown: Only the broker's answer says what became of it.
@@ -64,6 +64,7 @@ class Order:
         "replace_price",
         "replace_quantity",
         "request",
+        "resting",
         "runner",
         "seen",
         "sent",
@@ -134,6 +135,7 @@ class Order:
         self.told_quantity = 0
         self.counted = 0
         self.counted_unknown = False
+        self.resting: tuple[int, ...] = ()
         self.executions: dict[str, Execution] = {}
         self.seen: set[tuple[Kind, str]] = set()
         self.sent = False

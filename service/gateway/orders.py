@@ -19,7 +19,7 @@ from service.model.events import (
     ChildReplaceRequested,
     ChildSubmitted,
 )
-from service.model.orders import CancelChild, OrdStatus, ReplaceChild, Stamps, SubmitChild
+from service.model.orders import CancelChild, OrdStatus, ReplaceChild, Side, Stamps, SubmitChild
 from service.model.time import Now
 from service.risk import Approved, Denied
 from service.risk.snapshots import ChildFacts, ExposureFacts, Facts, HaltFacts
@@ -64,7 +64,9 @@ def _facts(
     exposure = state.ledger.exposure(symbol)
     venue = command.venue if isinstance(command, SubmitChild) else order.venue if order else ""
     names, scopes = (parent.levels, parent.scopes) if parent is not None else ((), frozenset[str]())
-    child = None
+    child, alike = None, 0
+    if isinstance(command, SubmitChild) and parent is not None:
+        alike = state.alike.count(parent.order.account, command, now.utc, state.gate.alike_window)
     if order is not None and order.parent_id == command.parent_id:
         child = ChildFacts(
             side=order.side,
@@ -79,10 +81,14 @@ def _facts(
         parent=state.parent_facts(parent) if parent is not None else None,
         market=state.market_facts(symbol),
         exposure=ExposureFacts(
-            position=exposure.position, working_buy=exposure.working_buy, working_sell=exposure.working_sell
+            position=exposure.position,
+            working_buy=exposure.working_buy,
+            working_sell=exposure.working_sell,
+            own_bid=state.ledger.resting.best(symbol, Side.BUY),
+            own_ask=state.ledger.resting.best(symbol, Side.SELL),
         ),
         levels=state.ledger.books.facts(names, symbol),
-        traffic=state.traffic.facts(names, symbol, now.utc),
+        traffic=state.traffic.facts(names, symbol, now.utc, alike),
         halt=HaltFacts(
             kill=state.kills.covering(scopes, command.model, venue),
             logged_on=state.logged_on,
@@ -148,6 +154,7 @@ def _submit(
         stamps=_received(command.stamps, now),
     )
     state.ledger.add(order)
+    state.alike.note(order.account, command, now.utc)
     state.traffic.note(order.levels, order.symbol, now.utc)
     if isinstance(verdict, Approved):
         request = NewOrderSingle(

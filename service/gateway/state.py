@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from service.fix.messages import Attribution, Request
+from service.gateway.alike import Alike
 from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills
 from service.gateway.ledger import Ledger
@@ -138,6 +139,7 @@ class State:
         self.waiting: dict[str, list[NewParent]] = {}
         self.kills = Kills()
         self.traffic = Traffic()
+        self.alike = Alike()
         self.market: dict[str, ReferenceSnapshot] = {}
         self.heartbeat: FeedHeartbeat | None = None
         self.clock: SessionClock | None = None

@@ -4,6 +4,7 @@ from service.risk.denials import Code, Denied
 from service.risk.gate import Approved, ForgedApproval, Gate
 from service.risk.limits import (
     LEVELS,
+    DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
@@ -30,6 +31,7 @@ __all__ = [
     "ChildFacts",
     "Code",
     "Denied",
+    "DuplicateLimits",
     "ExecutionPolicy",
     "ExposureFacts",
     "Facts",

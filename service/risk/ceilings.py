@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from service.model.time import SECOND
+from service.model.time import MILLISECOND, SECOND
 
 MAX_ORDER_QUANTITY: Final = 1_000_000
 """Lots of one order (C4)."""
@@ -40,6 +40,12 @@ MAX_DAILY_LOSS: Final = Decimal(10_000_000)
 
 MAX_MESSAGES_PER_SECOND: Final = 2_000
 """New orders and replaces sent in any second, at any level (C5)."""
+
+MAX_ALIKE: Final = 100
+"""New orders that look the same within the window of look-alikes (C14)."""
+
+MIN_ALIKE_WINDOW: Final = 100 * MILLISECOND
+"""Shortest such window, UTC: a shorter one would count nothing (C14)."""
 
 MAX_HEARTBEAT_AGE: Final = 5 * SECOND
 """Age of the feed's heartbeat, UTC (C16)."""

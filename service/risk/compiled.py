@@ -161,10 +161,12 @@ class Compiled:
     """
 
     __slots__ = (
+        "alike_window",
         "bounds",
         "currency",
         "instruments",
         "levels",
+        "max_alike",
         "max_heartbeat_age",
         "max_reference_age",
         "others",
@@ -187,6 +189,9 @@ class Compiled:
         session = limits.at(Level.SESSION, EVERY).messages_per_second
         self.session_rate = min(session, ceilings.MAX_MESSAGES_PER_SECOND)
         self.levels = tuple(LevelTable(level, limits) for level in LEVELS)
+        alike = limits.duplicates
+        self.max_alike = min(alike.max_alike, ceilings.MAX_ALIKE) if alike.window > 0 else 0
+        self.alike_window = max(alike.window, ceilings.MIN_ALIKE_WINDOW)
         ages = limits.market_data
         self.max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
         self.max_reference_age = min(ages.max_reference_age, ceilings.MAX_REFERENCE_AGE)

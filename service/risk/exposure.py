@@ -1,8 +1,8 @@
-"""What all orders together allow: positions, exposure, credit, losses and messages (C5, C11-C13, C22)."""
+"""What all orders together allow: positions, our own prices, levels, repetition (C5, C11-C14, C17, C22)."""
 
 from __future__ import annotations
 
-from service.model.orders import Side
+from service.model.orders import OrdType, Side, SubmitChild
 from service.risk.compiled import LevelBounds
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
@@ -25,6 +25,15 @@ def position(order: Judged) -> Denied | None:
     gross = abs(exposure.position) + exposure.working_buy + exposure.working_sell + added
     if gross > bounds.max_gross:
         return denied(Code.MAX_GROSS, gross=gross, limit=bounds.max_gross)
+    return None
+
+
+def self_match(order: Judged) -> Denied | None:
+    """C17: an order that would trade with one of ours that rests is the one that is denied."""
+    exposure = order.facts.exposure
+    own = exposure.own_ask if order.side is Side.BUY else exposure.own_bid
+    if own and (order.ord_type is OrdType.MARKET or (order.price - own) * order.side.sign >= 0):
+        return denied(Code.SELF_MATCH, side=order.side.name, price=order.price, own=own)
     return None
 
 
@@ -70,6 +79,14 @@ def levels(order: Judged) -> Denied | None:
 def _over(code: Code, bounds: LevelBounds, facts: LevelFacts, value: int, limit: int) -> Denied:
     level, name = bounds.level.value, facts.name
     return denied(code, level=level, name=name, value=in_currency(value), limit=in_currency(limit))
+
+
+def alike(order: Judged) -> Denied | None:
+    """C14: the same order again and again within a moment is a loop, not a strategy. A replace adds none."""
+    sent, limit = order.facts.traffic.alike, order.limits.max_alike
+    if sent >= limit and isinstance(order.command, SubmitChild):
+        return denied(Code.LOOK_ALIKE, sent=sent, limit=limit, window_ns=order.limits.alike_window)
+    return None
 
 
 def rate(order: Judged) -> Denied | None:

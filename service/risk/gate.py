@@ -114,6 +114,11 @@ class Gate:
         """The limits in force."""
         return self._limits
 
+    @property
+    def alike_window(self) -> int:
+        """Nanoseconds of UTC over which orders that look the same are counted (C14)."""
+        return self._compiled.alike_window
+
     def loss_stage(self, level: Level, name: str, loss: int) -> LossStage:
         """How far the day's loss of ``name`` has come, ``loss`` in units of value (C22)."""
         return self._compiled.levels[LEVELS.index(level)].of(name).loss_stage(loss)
@@ -159,7 +164,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     market.collar,
     market.value,
     exposure.position,
+    exposure.self_match,
     exposure.levels,
+    exposure.alike,
     exposure.rate,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""

@@ -107,6 +107,18 @@ class MarketDataLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_reference_age: int = 0
 
 
+class DuplicateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many new orders of one look (account, instrument, side, type, quantity, price) may follow (C14).
+
+    Attributes:
+        max_alike: Orders in the window.
+        window: Nanoseconds of UTC.
+    """
+
+    max_alike: int = 0
+    window: int = 0
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the gate measures against.
 
@@ -126,6 +138,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     instruments: Mapping[str, InstrumentLimits] = {}
     levels: Mapping[tuple[Level, str], LevelLimits] = {}
     market_data: MarketDataLimits = MarketDataLimits()
+    duplicates: DuplicateLimits = DuplicateLimits()
 
     def at(self, level: Level, name: str) -> LevelLimits:
         """Limits of ``name`` at ``level``; all zero where nobody set any."""

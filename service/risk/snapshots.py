@@ -61,11 +61,17 @@ class MarketFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Lots of one instrument: position by fills (signed), and working orders, each side by itself."""
+    """Lots of one instrument: position by fills (signed), and working orders, each side by itself.
+
+    Attributes:
+        own_bid, own_ask: Highest buy and lowest sell of ours that rest in the market, price units; 0 is none.
+    """
 
     position: int
     working_buy: int
     working_sell: int
+    own_bid: int
+    own_ask: int
 
 
 class LevelFacts(msgspec.Struct, frozen=True, gc=False):
@@ -91,11 +97,13 @@ class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Messages sent in the last second of UTC, by whom they count for. Cancels count (C5).
 
     Attributes:
+        alike: New orders that look like this one, sent within the window of C14.
         levels: In the order of ``LEVELS``.
     """
 
     session: int
     instrument: int
+    alike: int
     levels: tuple[int, ...]
 
 

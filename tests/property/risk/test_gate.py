@@ -22,6 +22,9 @@ max_heartbeat_age_ms = 1500
 max_reference_age_ms = 3000
 [session]
 messages_per_second = 8
+[duplicates]
+window_ms = 400
+max_alike = 3
 [[strategies]]
 name = "*"
 messages_per_second = 6
@@ -264,6 +267,16 @@ class Gateway(RuleBasedStateMachine):
             assert book.cash == -sum(order.side.sign * order.money for order in mine) * 10**14
             assert book.traded == sum(order.money for order in mine) * 10**14
             assert book.exposure <= most.get(level, 100_000) * 10**18
+
+    @invariant()
+    def no_order_of_ours_can_trade_with_another(self) -> None:
+        resting = self.desk.core.state.ledger.resting
+        bid, ask = (resting.best("AURA", side) for side in (Side.BUY, Side.SELL))
+        assert not bid or not ask or bid < ask
+        live = [o for o in self.desk.core.state.ledger.live.values() if o.ord_type is OrdType.LIMIT]
+        buys = [max(o.price, o.replace_price) for o in live if o.side is Side.BUY]
+        sells = [min(o.price, o.replace_price or o.price) for o in live if o.side is Side.SELL]
+        assert (max(buys, default=0), min(sells, default=0)) == (bid, ask)
 
     @invariant()
     def what_is_killed_is_being_cancelled(self) -> None:

@@ -16,6 +16,7 @@ from service.model.reference import Account, Instrument, Reference
 from service.model.time import Now
 from service.risk.gate import Approved, Gate
 from service.risk.limits import (
+    DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
@@ -82,6 +83,7 @@ def _gate(currency: str, venue: str) -> Gate:
         },
         instruments={"AURA": row, "COIN": row},
         levels={(level, "*"): row_of_all for level in Level},
+        duplicates=DuplicateLimits(max_alike=10, window=10**9),
         market_data=MarketDataLimits(max_heartbeat_age=10**9, max_reference_age=10**9),
     )
     return Gate(limits, reference)
@@ -126,9 +128,9 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             ),
             heartbeat_utc=1_000,
         ),
-        exposure=ExposureFacts(position=0, working_buy=0, working_sell=0),
+        exposure=ExposureFacts(position=0, working_buy=0, working_sell=0, own_bid=0, own_ask=0),
         levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 0, 0, 0) for name in _NAMES),
-        traffic=TrafficFacts(session=0, instrument=0, levels=(0, 0, 0, 0, 0)),
+        traffic=TrafficFacts(session=0, instrument=0, alike=0, levels=(0, 0, 0, 0, 0)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
         child=child,
     )

@@ -95,7 +95,7 @@ def test_an_order_that_waits_for_the_disk_is_not_sent_after_a_kill(desk: Driver)
 
 def test_message_rate_counts_cancels_and_never_refuses_one(desk: Driver) -> None:
     for number in range(1, 101):
-        assert desk.submit(f"P1.{number}", quantity=1) == "approved"
+        assert desk.submit(f"P1.{number}", quantity=1, price=PRICE - 100 * (number % 20)) == "approved"
     for number in range(1, 101):
         desk.cancel(f"P1.{number}")
     assert len(desk.cancels_sent) == 100

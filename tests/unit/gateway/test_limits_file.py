@@ -9,7 +9,7 @@ from service.gateway.limits_file import LimitsFileError, load_limits, parse_limi
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import load_reference
 from service.model.time import MILLISECOND
-from service.risk import LEVELS, ExecutionPolicy, Level, LevelLimits
+from service.risk import LEVELS, DuplicateLimits, ExecutionPolicy, Level, LevelLimits
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = load_reference(ROOT / "deploy" / "reference.toml")
@@ -39,6 +39,10 @@ messages_per_second = 200
 [[instruments]]
 symbol = "BOLT"
 max_order_quantity = 2000
+
+[duplicates]
+window_ms = 400
+max_alike = 7
 """
 
 
@@ -57,6 +61,7 @@ def test_every_field_reaches_its_limit() -> None:
     assert aura.messages_per_second == 200
     assert limits.at(Level.SESSION, "*").messages_per_second == 500
     assert limits.at(Level.STRATEGY, "anything").messages_per_second == 250
+    assert limits.duplicates == DuplicateLimits(max_alike=7, window=400 * MILLISECOND)
     assert limits.market_data.max_heartbeat_age == 1500 * MILLISECOND
     assert limits.market_data.max_reference_age == 3000 * MILLISECOND
 
@@ -90,6 +95,8 @@ ERRORS = [
     ("second = 500", "second = 2001", "line 6: session: messages_per_second: 2001 is above the ceiling"),
     ("age_ms = 1500", "age_ms = 5001", "line 2: market_data: max_heartbeat_age_ms: 5001 is above"),
     ("250_000.50", "10_000_000.01", "line 15: instruments AURA: max_order_value: 10000000.01 is above"),
+    ("max_alike = 7", "max_alike = 101", "line 29: duplicates: max_alike: 101 is above the ceiling"),
+    ("window_ms = 400", "window_ms = 99", "line 28: duplicates: window_ms: Value error, below the least"),
     ("250_000.50", "nan", "line 15: instruments AURA: max_order_value"),
     ('name = "*"', 'name = ""', "line 9: strategies 1: name"),
     ("[session]\n", "session = 3\n[sssion]\n", "line 6: sssion: no such field"),

@@ -83,6 +83,8 @@ def test_at_the_limit_nothing_goes_out_and_what_works_is_cancelled(desk: Driver)
 
 
 def test_a_realised_loss_counts_like_an_open_one(desk: Driver) -> None:
+    desk.cancel("P1.2")
+    desk.canceled("P1.2")
     at(desk, 4)
     sell(desk, 1, PRICE - 40_000, 100)
     desk.fill(100, "S1.1")

@@ -16,6 +16,7 @@ from service.risk import (
     Approved,
     ChildFacts,
     Denied,
+    DuplicateLimits,
     ExecutionPolicy,
     ExposureFacts,
     Facts,
@@ -88,6 +89,7 @@ LIMITS = Limits(
         (Level.CLIENT, "*"): level(messages_per_second=27, max_credit=Decimal(2_000_000)),
         (Level.FIRM, "*"): level(messages_per_second=28),
     },
+    duplicates=DuplicateLimits(max_alike=3, window=SECOND),
     market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=2 * SECOND),
 )
 
@@ -127,12 +129,12 @@ SNAPSHOT = ReferenceSnapshot(
 FACTS = Facts(
     parent=PARENT,
     market=MarketFacts(reference=SNAPSHOT, heartbeat_utc=NOW.utc),
-    exposure=ExposureFacts(position=0, working_buy=400, working_sell=0),
+    exposure=ExposureFacts(position=0, working_buy=400, working_sell=0, own_bid=0, own_ask=0),
     levels=tuple(
         LevelFacts(name, 40_000 * DOLLAR, 40_000 * DOLLAR, LossStage.NORMAL, 0, 400, 0)
         for name in ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
     ),
-    traffic=TrafficFacts(session=0, instrument=0, levels=(0, 0, 0, 0, 0)),
+    traffic=TrafficFacts(session=0, instrument=0, alike=0, levels=(0, 0, 0, 0, 0)),
     halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
 )
 CHILD = ChildFacts(

@@ -10,7 +10,18 @@ from service.model.market import TradingPhase
 from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import SECOND, Now
-from service.risk import LEVELS, Denied, Facts, Gate, Level, LevelLimits, Limits, MarketDataLimits, ceilings
+from service.risk import (
+    LEVELS,
+    Denied,
+    DuplicateLimits,
+    Facts,
+    Gate,
+    Level,
+    LevelLimits,
+    Limits,
+    MarketDataLimits,
+    ceilings,
+)
 from tests.unit.risk.orders import (
     CHILD,
     LIMITS,
@@ -97,6 +108,10 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no ask": ({}, {"ref_ask": 0}, "C16 WIDE_MARKET"),
     "too dear": ({"price": PRICE + 10_100}, {}, "C1 PRICE_COLLAR"),
     "too cheap": ({"price": PRICE - 10_100}, {}, "C1 PRICE_COLLAR"),
+    "look-alikes": ({}, {"traffic_alike": 3}, "C14 LOOK_ALIKE"),
+    "a sell of ours at the price": ({}, {"exposure_own_ask": PRICE}, "C17 SELF_MATCH"),
+    "a sell of ours below the price": ({}, {"exposure_own_ask": PRICE - TICK}, "C17 SELF_MATCH"),
+    "a sell of ours and a market order": (MARKET, {"exposure_own_ask": 2 * PRICE}, "C17 SELF_MATCH"),
     "too long": ({}, {"exposure_position": 4501}, "C12 MAX_LONG"),
     "too much gross": ({}, {"exposure_working_sell": 5501}, "C12 MAX_GROSS"),
     "instrument's rate": ({}, {"traffic_instrument": 10}, "C5 MESSAGE_RATE"),
@@ -122,6 +137,9 @@ ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "just not wide": ({}, {"ref_ask": PRICE - TICK + 5_000}),
     "just not too dear": ({"price": PRICE + 10_000, "quantity": 10}, {}),
     "just not too cheap": ({"price": PRICE - 10_000}, {}),
+    "the last look-alike": ({}, {"traffic_alike": 2}),
+    "a sell of ours above the price": ({}, {"exposure_own_ask": PRICE + TICK}),
+    "a buy of ours beside a buy": ({}, {"exposure_own_bid": PRICE + TICK}),
     "just not too long": ({}, {"exposure_position": 4500}),
     "just not too much gross": ({}, {"exposure_working_sell": 5500}),
     "last message of the instrument": ({}, {"traffic_instrument": 9}),
@@ -217,6 +235,8 @@ REPLACES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "long by what it adds": ({}, {"child": CHILD, "exposure_position": 4551}, "C12 MAX_LONG"),
     "not long by what counts already": ({}, {"child": CHILD, "exposure_position": 4550}, "approved"),
     "smaller adds nothing": ({"quantity": 100}, {"child": CHILD, "exposure_position": 4600}, "approved"),
+    "onto a sell of ours": ({}, {"child": CHILD, "exposure_own_ask": PRICE}, "C17 SELF_MATCH"),
+    "a replace is no look-alike": ({}, {"child": CHILD, "traffic_alike": 3}, "approved"),
     "killed": ({}, {"child": CHILD, "halt_kill": "symbol=AURA"}, "C23 KILLED"),
     "rate": ({}, {"child": CHILD, "traffic_instrument": 10}, "C5 MESSAGE_RATE"),
     "older version": ({"parent_version": 1}, {"child": CHILD}, "C19 PARENT_VERSION"),
@@ -289,6 +309,24 @@ def test_an_age_that_nobody_set_denies_all_but_the_very_instant(ages: MarketData
     assert code(under=msgspec.structs.replace(LIMITS, market_data=ages), now=later) == verdict
 
 
+@pytest.mark.parametrize(("price", "verdict"), [(PRICE, "C17 SELF_MATCH"), (PRICE + TICK, "approved")])
+def test_a_sell_does_not_meet_a_buy_of_ours(price: int, verdict: str) -> None:
+    world = facts(parent_side=Side.SELL, exposure_own_bid=PRICE)
+    assert code(submit(side=Side.SELL, price=price), world) == verdict
+
+
+@pytest.mark.parametrize(
+    "duplicates", [DuplicateLimits(), DuplicateLimits(max_alike=3), DuplicateLimits(window=SECOND)]
+)
+def test_look_alikes_that_nobody_limited_are_denied(duplicates: DuplicateLimits) -> None:
+    assert code(under=msgspec.structs.replace(LIMITS, duplicates=duplicates)) == "C14 LOOK_ALIKE"
+
+
+def test_a_window_of_look_alikes_is_never_shorter_than_the_least() -> None:
+    assert Gate(loosest(), REFERENCE).alike_window == ceilings.MIN_ALIKE_WINDOW
+    assert Gate(LIMITS, REFERENCE).alike_window == SECOND
+
+
 # Ceilings
 
 LOOSE = 1 << 60
@@ -315,6 +353,7 @@ def loosest() -> Limits:
             )
             for key in LIMITS.levels
         },
+        duplicates=DuplicateLimits(max_alike=LOOSE, window=1),
         market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
     )
 
@@ -337,6 +376,7 @@ CEILINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"traffic_levels": (ceilings.MAX_MESSAGES_PER_SECOND, 0, 0, 0, 0)},
         "C5 MESSAGE_RATE",
     ),
+    "look-alikes": ({}, {"traffic_alike": ceilings.MAX_ALIKE}, "C14 LOOK_ALIKE"),
     "firm's rate": (
         {},
         {"traffic_levels": (0, 0, 0, 0, ceilings.MAX_MESSAGES_PER_SECOND)},
