@@ -329,7 +329,9 @@ class Ledger:
         if kind is Kind.REPLACED and report.cl_ord_id == order.replace_id:
             self._replaced(order)
         elif kind is Kind.RESTATED and report.order_quantity:
-            order.quantity = report.order_quantity
+            newest = report.cl_ord_id == order.cl_ord_id
+            # Of a version that was replaced since, it comes late and releases nothing.
+            order.quantity = report.order_quantity if newest else max(order.quantity, report.order_quantity)
 
     def _forget_replace(self, order: Order) -> None:
         order.replace_id, order.replace_quantity, order.replace_price = "", 0, 0

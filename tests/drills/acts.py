@@ -266,7 +266,7 @@ def change_deal(world: World) -> None:
 
 def restate(world: World) -> None:
     order = _some_open(world)
-    if order is not None and not order.asks and order.leaves > 1:
+    if order is not None and not order.asks and order.leaves > 1 and not order.restated:
         world.broker.restate(order, order.quantity - world.rng.randint(1, order.leaves - 1))
         world.note("broker restates", order.child, order.quantity)
 

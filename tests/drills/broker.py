@@ -28,6 +28,7 @@ class BookOrder:
 
     Attributes:
         ids: Every ClOrdID that was ever given for it; ``current`` is the one it goes by now.
+        cum, claimed: Lots executed, and the most that executions have ever said, all together.
         asks: Cancels (``F``) and replaces (``G``) not decided: kind, ClOrdID, quantity, price.
         surprise: Lots that were traded after the broker had said that nothing more would be.
         lies: Reports about it said something that is not in this book, and were not set right yet.
@@ -46,22 +47,15 @@ class BookOrder:
         self.status = "A"
         self.deals: dict[str, Deal] = {}
         self.asks: list[tuple[str, str, int, int]] = []
+        self.cum = self.claimed = 0
         self.given_up = 0
         self.surprise = 0
+        self.restated = False
         self.lies = 0
 
     @property
     def open(self) -> bool:
         return self.status not in FINAL
-
-    @property
-    def cum(self) -> int:
-        return sum([deal.quantity for deal in self.deals.values()])
-
-    @property
-    def claimed(self) -> int:
-        """The most that executions of it have ever said, all together."""
-        return sum([deal.most for deal in self.deals.values()])
 
     @property
     def money(self) -> int:
@@ -208,6 +202,8 @@ class Broker:
         self._exec_ids += 1
         exec_id = f"X{self._exec_ids}"
         order.deals[exec_id] = Deal(quantity, price)
+        order.cum += quantity
+        order.claimed += quantity
         if order.open:
             order.status = "2" if order.cum >= order.quantity else "1"
         self._report(order, "F", exec_id=exec_id, last=(quantity, price))
@@ -251,6 +247,8 @@ class Broker:
 
     def _change(self, order: BookOrder, exec_id: str, exec_type: str, quantity: int, price: int) -> None:
         deal = order.deals[exec_id]
+        order.cum += quantity - deal.quantity
+        order.claimed += max(0, quantity - deal.most)
         deal.quantity, deal.price = quantity, price
         deal.most = max(deal.most, quantity)
         if order.open:
@@ -262,7 +260,7 @@ class Broker:
 
     def restate(self, order: BookOrder, quantity: int) -> None:
         """Make an open order smaller, as an exchange does."""
-        order.quantity = quantity
+        order.quantity, order.restated = quantity, True
         self._report(order, "D")
 
     def suspend(self, order: BookOrder) -> None:

@@ -14,7 +14,7 @@ from service.gateway.inputs import KillInput
 from service.model.time import MILLISECOND, SECOND
 from tests.drills import acts, invariants
 from tests.drills.broker import deals
-from tests.drills.gateway import Killed, quiet_logs
+from tests.drills.gateway import Killed, prepare
 from tests.drills.invariants import Violation
 from tests.drills.world import World
 
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
 def run(seed: int, events: int, first: int = 0) -> Result:
     """Episodes from number ``first`` on, until there were this many events or something broke."""
-    quiet_logs()
+    prepare()
     total, kills, places = 0, 0, Counter[str]()
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="drill-") as folder:

@@ -11,6 +11,7 @@ import os
 import queue
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from service.fix.dialect import STRICT
 from service.fix.encode import Encoder
 from service.fix.messages import FixSendError, Malformed, NewOrderSingle, OrderCancelReplaceRequest
 from service.fix.parse import Parser
+from service.gateway import journal as journal_module
+from service.gateway import state as state_module
 from service.gateway.core import Core
 from service.gateway.inputs import Started
 from service.gateway.journal import Journal, open_journal
@@ -236,7 +239,12 @@ class Gateway:
             self.shell.report(Malformed(raw="", reason=reason, cl_ord_id=cl_ord_id))
 
 
-def quiet_logs() -> None:
-    """A drill kills trading a thousand times; nobody reads about each."""
+def prepare() -> None:
+    """Thousands of lives in one process: their logs, their two files and their disk space are kept small."""
     for name in ("service.gateway.shell", "service.gateway.journal"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in ("parse_reference", "parse_limits"):
+        parse = getattr(state_module, name)
+        if not hasattr(parse, "cache_info"):
+            setattr(state_module, name, lru_cache(maxsize=4)(parse))
+    vars(journal_module)["_GROW"] = 1 << 18

@@ -17,11 +17,14 @@ class Violation(AssertionError):
     """An invariant is broken; the message says which, where, and by how much."""
 
 
-def check_order(world: World, child: str) -> None:
-    """One order: never counted for less than it may still become, never for more than was ever said."""
+def check_order(world: World, child: str, flying: int) -> None:
+    """One order: never counted for less than it may still become, never for more than was ever said.
+
+    Args:
+        flying: Lots that requests on the wire ask for.
+    """
     book = world.by_child.get(child)
     ours = world.gateway.core.state.ledger.orders.get(child)
-    flying = world.flying(child)
     if book is None:
         if flying and (ours is None or ours.cum_quantity + ours.at_risk < flying):
             raise Violation(f"{child}: {flying} lots are on the wire, and we count {_count(ours)}")
@@ -68,23 +71,20 @@ def check_sums(core: Core) -> None:
             )
 
 
-def check_parents(world: World) -> None:
+def check_parent(world: World, parent_id: str, flying: dict[str, int]) -> None:
     """No parent is over-executed: done, open and flying at the broker stay within it."""
-    totals: dict[str, int] = {}
-    surprises: dict[str, int] = {}
-    for book in world.broker.orders.values():
+    total, allowed = 0, world.parent_quantity(parent_id)
+    for book in world.by_parent.get(parent_id, ()):
         most = book.cum + book.leaves
         if book.open:
-            most = max(most, world.flying(book.child), *(ask[2] for ask in book.asks if ask[0] == "G"), 0)
-        totals[book.parent] = totals.get(book.parent, 0) + most
-        surprises[book.parent] = surprises.get(book.parent, 0) + book.surprise
-    for child, quantity in world.flying_new().items():
-        parent_id = child.rpartition(".")[0]
-        totals[parent_id] = totals.get(parent_id, 0) + quantity
-    for parent_id, total in totals.items():
-        allowed = world.parent_quantity(parent_id) + surprises.get(parent_id, 0)
-        if total > allowed:
-            raise Violation(f"{parent_id}: {total} done or open at the broker, the parent allows {allowed}")
+            most = max(most, flying.get(book.child, 0), *(ask[2] for ask in book.asks if ask[0] == "G"), 0)
+        total += most
+        allowed += book.surprise
+    for child, quantity in flying.items():
+        if child not in world.by_child and child.rpartition(".")[0] == parent_id:
+            total += quantity
+    if total > allowed:
+        raise Violation(f"{parent_id}: {total} done or open at the broker, the parent allows {allowed}")
 
 
 def check_replay(core: Core, again: Core) -> None:

@@ -53,6 +53,7 @@ class World:
         self.line = Line(rng)
         self.gateway = Gateway(path, rng, lambda: self.utc, self._carry)
         self.by_child: dict[str, BookOrder] = {}
+        self.by_parent: dict[str, list[BookOrder]] = {}
         self.active: set[str] = set()
         self.omitted: list[tuple[BookOrder, str]] = []
         self.lied: list[tuple[BookOrder, str]] = []
@@ -89,22 +90,14 @@ class World:
             self.active.add(child)
         self.line.to_broker.append((request, raw))
 
-    def flying(self, child: str) -> int:
-        """Lots that requests on the wire ask for."""
-        most = 0
+    def flying(self) -> dict[str, int]:
+        """Lots that new orders and replaces on the wire ask for, by child: the larger one."""
+        found: dict[str, int] = {}
         for request, _ in self.line.to_broker:
             approved = getattr(request, "approved", None)
-            if approved is not None and approved.command.child_id == child:
-                most = max(most, approved.quantity)
-        return most
-
-    def flying_new(self) -> dict[str, int]:
-        """New orders on the wire."""
-        found = {}
-        for request, _ in self.line.to_broker:
-            approved = getattr(request, "approved", None)
-            if approved is not None and not hasattr(request, "orig_cl_ord_id"):
-                found[approved.command.child_id] = approved.quantity
+            if approved is not None:
+                child = approved.command.child_id
+                found[child] = max(approved.quantity, found.get(child, 0))
         return found
 
     def parent_quantity(self, parent_id: str) -> int:
@@ -236,6 +229,7 @@ class World:
                 if order.child in self.by_child:
                     break
                 self.by_child[order.child] = order
+                self.by_parent.setdefault(order.parent, []).append(order)
             broker.new_orders.clear()
         self.active |= broker.touched
         broker.touched.clear()
@@ -252,14 +246,17 @@ class World:
         if not self.gateway.alive:
             return
         ledger = self.gateway.core.state.ledger
-        quiet = []
+        quiet, flying, parents = [], self.flying(), set()
         for child in self.active:
-            invariants.check_order(self, child)
+            parents.add(child.rpartition(".")[0])
+            invariants.check_order(self, child, flying.get(child, 0))
             book, ours = self.by_child.get(child), ledger.orders.get(child)
             if book is not None and not book.open and ours is not None and not ours.live:
                 quiet.append(child)
         self.active.difference_update(quiet)
-        invariants.check_parents(self)
+        for parent_id in parents:
+            if parent_id in self.by_parent:
+                invariants.check_parent(self, parent_id, flying)
 
     def check_all(self) -> None:
         """Every order there ever was, the running sums, and the journal."""

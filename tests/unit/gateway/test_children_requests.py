@@ -280,6 +280,20 @@ def test_a_question_without_an_answer_is_asked_again(desk: Driver) -> None:
     assert len(desk.questions_sent) == 2
 
 
+@pytest.mark.parametrize(("late", "quantity"), [(True, 250), (False, 20)])
+def test_a_restatement_of_a_version_that_was_replaced_since_releases_nothing(
+    desk: Driver, late: bool, quantity: int
+) -> None:
+    desk.submit()
+    desk.acknowledge()
+    first = desk.order().cl_ord_id
+    desk.replace(quantity=250)
+    desk.replaced()
+    now = first if late else desk.order().cl_ord_id
+    desk.report("D", OrdStatus.NEW, cl_ord_id=now, orig_cl_ord_id=first, order_quantity=20, cum_quantity=0)
+    assert exposure(desk) == (0, quantity, 0)
+
+
 @pytest.mark.parametrize(("quantity", "price"), [(100, PRICE), (250, PRICE)])
 def test_a_replace_lost_in_a_disconnect_is_settled_by_the_brokers_answer(
     desk: Driver, quantity: int, price: int
