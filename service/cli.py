@@ -434,46 +434,31 @@ def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **g
 @_RUN_DIR
 def kill(scope: str, reason: str, wait: float, run_dir: Path) -> None:
     """Cancel every order in the scope at once and send nothing new."""
-    from service.gateway import control_client
+    from service.demo.supervision import kill_and_wait
 
-    async def work() -> None:
-        reply = await control_client.kill(run_dir, scope, reason)
-        click.echo(f"kill {reply.scope} is in force; {len(reply.working)} orders are being cancelled")
-        if reply.detail:
-            click.echo(reply.detail)
-        killed = {child.child_id: child for child in reply.working}
-        deadline, said = time.monotonic() + wait, time.monotonic()
-        while killed and time.monotonic() < deadline:
-            status = await control_client.status(run_dir)
-            killed = {c.child_id: c for c in status.working if c.child_id in killed}
-            if killed and time.monotonic() - said >= 1.0:
-                said = time.monotonic()
-                session = "" if status.logged_on else ", and the session is down"
-                click.echo(f"{len(killed)} still work{session}")
-            await asyncio.sleep(0.1 if killed else 0)
-        if killed and wait:
-            left = ", ".join(
-                f"{c.child_id} ({'unknown' if c.unknown else c.pending or c.status.name.lower()})"
-                for c in killed.values()
-            )
-            raise click.ClickException(f"after {wait:g} s these still work: {left}")
-        click.echo("not waiting for the broker's word" if killed else "nothing in its scope works")
-
-    run_async(work())
+    run_async(kill_and_wait(run_dir, scope, reason, wait))
 
 
-@main.command()
-@click.option("--scope", default="all", show_default=True, help="Exactly the scope of the kill.")
-@click.option("--reason", required=True, help="For the record.")
-@_RUN_DIR
-def release(scope: str, reason: str, run_dir: Path) -> None:
-    """Lift a kill."""
-    from service.gateway import control_client
+class _Supervision(click.Group):
+    """A group whose commands are imported when they are asked for."""
 
-    reply = run_async(control_client.release(run_dir, scope, reason))
-    if not reply.released:
-        raise click.ClickException(f"no kill {reply.scope} is in force. {reply.detail}".strip())
-    click.echo(f"kill {reply.scope} is lifted. {reply.detail}".strip())
+    def _group(self) -> click.Group:
+        found: click.Group = importlib.import_module("service.demo.supervision").GROUPS[self.name]
+        return found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._group().get_command(ctx, cmd_name)
+
+
+for _name, _help in (
+    ("release", "Lift a kill, two people together."),
+    ("limits", "Show the limits in force, or change them, two people together."),
+    ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
+):
+    main.add_command(_Supervision(_name, help=_help))
 
 
 @main.command()

@@ -212,6 +212,9 @@ def status_lines(status: StatusReply) -> list[str]:
         f"versions   reference {status.reference_version}, limits {status.limits_version}",
     ]
     lines += [f"kill       {k.scope} by {k.by}: {k.reason} ({k.working} still work)" for k in status.kills]
+    lines += [
+        f"proposal   {p.proposal} by {p.by}: {p.action} {p.target}: {p.reason}" for p in status.proposals
+    ]
     lines += [f"HALTED     {status.halted}"] if status.halted else []
     lines += [
         f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"

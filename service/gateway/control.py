@@ -16,11 +16,46 @@ class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
     reason: str = ""
 
 
-class Release(Message, frozen=True, kw_only=True, tag="release_request"):
-    """Lift the kill of exactly this scope."""
+class Credentials(Message, frozen=True, kw_only=True, tag="credentials"):
+    """Who somebody says they are, and the secret that shows it. Never printed."""
 
-    scope: str = "all"
+    person: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(person={self.person!r})"
+
+
+class Propose(Message, frozen=True, kw_only=True, tag="propose_request"):
+    """One person proposes what takes two (C27, C43).
+
+    Attributes:
+        action: ``release`` or ``limits``.
+        target: Exactly the scope of the kill; of limits nothing, their version is computed.
+        text: Of the new limits file.
+    """
+
+    action: str
+    who: Credentials
+    reason: str
+    target: str = ""
+    text: str = ""
+
+
+class Approve(Message, frozen=True, kw_only=True, tag="approve_request"):
+    """Another person approves it; ``action`` and ``target`` are what they have seen."""
+
+    proposal: str
+    action: str
+    target: str
+    who: Credentials
     reason: str = ""
+
+
+class LimitsRequest(Message, frozen=True, kw_only=True, tag="limits_request"):
+    """Text of the limits in force, or of a proposal."""
+
+    proposal: str = ""
 
 
 class StatusRequest(Message, frozen=True, kw_only=True, tag="status_request"):
@@ -62,12 +97,40 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     detail: str = ""
 
 
-class ReleaseReply(Message, frozen=True, kw_only=True, tag="release_reply"):
-    """Whether the kill was lifted; paused parents stay paused."""
+class ProposeReply(Message, frozen=True, kw_only=True, tag="propose_reply"):
+    """It waits so many ``seconds`` for another person."""
 
-    scope: str
-    released: bool
-    detail: str = ""
+    proposal: str
+    action: str
+    target: str
+    seconds: int
+
+
+class ApproveReply(Message, frozen=True, kw_only=True, tag="approve_reply"):
+    """It is done, and on disk. Parents that a kill has paused stay paused."""
+
+    proposal: str
+    action: str
+    target: str
+
+
+class LimitsReply(Message, frozen=True, kw_only=True, tag="limits_reply"):
+    """Answer to ``LimitsRequest``."""
+
+    version: str
+    text: str
+
+
+class OpenProposal(Message, frozen=True, kw_only=True, tag="open_proposal"):
+    """A proposal that waits for another person; times are UTC."""
+
+    proposal: str
+    action: str
+    target: str
+    by: str
+    reason: str
+    ts_utc: int
+    expires_utc: int
 
 
 class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
@@ -78,6 +141,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
             wrong.
         heartbeat_age: Nanoseconds of UTC since the feed's last heartbeat; -1 before the first.
         positions: Lots by symbol, signed.
+        proposals: What waits for another person.
     """
 
     session: str
@@ -96,6 +160,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
     reference_version: str
     journal_seq: int
     pending_records: int
+    proposals: tuple[OpenProposal, ...] = ()
 
 
 class ParentsReply(Message, frozen=True, kw_only=True, tag="parents_reply"):
@@ -116,8 +181,10 @@ class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     reason: str
 
 
-ControlRequest = Kill | Release | StatusRequest | ParentsRequest | OrdersRequest
-ControlReply = KillReply | ReleaseReply | StatusReply | ParentsReply | OrdersReply | Refused
+ControlRequest = Kill | Propose | Approve | LimitsRequest | StatusRequest | ParentsRequest | OrdersRequest
+ControlReply = (
+    KillReply | ProposeReply | ApproveReply | LimitsReply | StatusReply | ParentsReply | OrdersReply | Refused
+)
 
 decode_request: Final = Decoder[ControlRequest](ControlRequest, "control request")
 decode_reply: Final = Decoder[ControlReply](ControlReply, "control reply")

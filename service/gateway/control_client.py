@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.gateway.control import (
+    Approve,
+    ApproveReply,
     ControlReply,
     ControlRequest,
+    Credentials,
     Kill,
     KillReply,
+    LimitsReply,
+    LimitsRequest,
+    OpenProposal,
     OrdersReply,
     OrdersRequest,
     ParentsReply,
     ParentsRequest,
+    Propose,
+    ProposeReply,
     Refused,
-    Release,
-    ReleaseReply,
     StatusReply,
     StatusRequest,
     decode_reply,
@@ -104,13 +110,66 @@ async def kill(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float
     return await ask(control_address(run_dir), Kill(scope=scope, reason=reason), KillReply, timeout)
 
 
-async def release(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float = 10.0) -> ReleaseReply:
-    """Lift a kill.
+async def propose(
+    run_dir: Path,
+    action: str,
+    person: str,
+    secret: str,
+    reason: str,
+    *,
+    target: str = "",
+    text: str = "",
+    timeout: float = 10.0,
+) -> ProposeReply:
+    """Propose to lift a kill (``release``, its scope) or to put other ``limits`` in force (their text).
 
     Raises:
         ControlError: If no gateway answers, or it refuses.
     """
-    return await ask(control_address(run_dir), Release(scope=scope, reason=reason), ReleaseReply, timeout)
+    who = Credentials(person=person, secret=secret)
+    request = Propose(action=action, who=who, reason=reason, target=target, text=text)
+    return await ask(control_address(run_dir), request, ProposeReply, timeout)
+
+
+async def approve(
+    run_dir: Path, seen: OpenProposal, person: str, secret: str, reason: str = "", timeout: float = 10.0
+) -> ApproveReply:
+    """Approve a proposal that somebody else made; returns once it is done.
+
+    Raises:
+        ControlError: If no gateway answers, or it refuses.
+    """
+    request = Approve(
+        proposal=seen.proposal,
+        action=seen.action,
+        target=seen.target,
+        who=Credentials(person=person, secret=secret),
+        reason=reason,
+    )
+    return await ask(control_address(run_dir), request, ApproveReply, timeout)
+
+
+async def proposal(run_dir: Path, number: str, action: str, timeout: float = 10.0) -> OpenProposal:
+    """The open proposal of this number and action.
+
+    Raises:
+        ControlError: If no gateway answers, or there is none.
+    """
+    for found in (await status(run_dir, timeout)).proposals:
+        if (found.proposal, found.action) == (number, action):
+            return found
+    raise ControlError(
+        f"there is no open proposal {number} ({action}); it may have expired: propose it again"
+    )
+
+
+async def limits(run_dir: Path, number: str = "", timeout: float = 10.0) -> LimitsReply:
+    """Text of the limits in force, or of those that a proposal would put in force.
+
+    Raises:
+        ControlError: If no gateway answers, or there is no such proposal.
+    """
+    return await ask(control_address(run_dir), LimitsRequest(proposal=number), LimitsReply, timeout)
 
 
 async def until_nothing_works(run_dir: Path, timeout: float = 30.0) -> tuple[ChildSnapshot, ...]:

@@ -11,21 +11,24 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import killing, losses, orders, parents, reports
+from service.gateway import authority, killing, losses, orders, parents, reports
 from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
+    Approval,
     ArmInput,
     Input,
     Intent,
     KillInput,
     Noted,
     ParentInput,
+    Proposed,
     ReleaseInput,
     RunnerLost,
     Sent,
     SessionInput,
     Started,
     Tick,
+    Unauthorised,
     Unsent,
 )
 from service.gateway.state import Effect, State
@@ -63,6 +66,9 @@ class Core:
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: losses.arm(self.state, given, now),
+            Proposed: lambda given, now: authority.propose(self.state, given, now),
+            Approval: lambda given, now: authority.approve(self.state, given, now),
+            Unauthorised: lambda given, now: authority.unauthorised(self.state, given, now),
             Tick: lambda _, now: self._tick(now),
         }
 
@@ -97,7 +103,7 @@ class Core:
         if now.utc - self._swept < killing.SWEEP_EVERY:
             return False
         self._swept = now.utc
-        return killing.sweep_due(self.state, now)
+        return killing.sweep_due(self.state, now) or authority.expire_due(self.state, now)
 
     def may_send(self, cl_ord_id: str) -> str:
         """Why a request that waited for the disk must not go out any more; empty if it may."""
@@ -154,6 +160,7 @@ class Core:
         finally:
             chase(self.state, now)
             killing.sweep(self.state, now)
+        authority.expire(self.state, now)
 
     # The market
 

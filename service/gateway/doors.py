@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import grp
 import logging
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from service.gateway.control import (
+    Approve,
     ControlReply,
     ControlRequest,
     Kill,
     KillInForce,
     KillReply,
+    LimitsReply,
+    LimitsRequest,
+    OpenProposal,
     OrdersReply,
     OrdersRequest,
     ParentsReply,
     ParentsRequest,
+    Propose,
     Refused,
-    Release,
-    ReleaseReply,
     StatusReply,
     decode_request,
 )
-from service.gateway.inputs import ReleaseInput
-from service.gateway.kill import normal_scope
+from service.gateway.countersign import Countersign
 from service.gateway.killing import covered
 from service.gateway.shell import Shell
 from service.gateway.triggers import engage, user_name
@@ -33,6 +38,7 @@ from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
 from service.model.message import Message
 from service.model.stream import RunnerHeartbeat, RunnerHello, StreamSynced, ToGateway
 from service.transport.stream import Connection, StreamServer
+from service.transport.topics import TransportError
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +138,18 @@ class Control:
     Args:
         runners: Names of the runners that are connected.
         pending: Records that Kafka does not have yet.
+        countersign: Looks after what needs two people.
     """
 
     def __init__(
-        self, address: str, session: str, runners: Callable[[], tuple[str, ...]], pending: Callable[[], int]
+        self,
+        address: str,
+        session: str,
+        runners: Callable[[], tuple[str, ...]],
+        pending: Callable[[], int],
+        countersign: Countersign,
     ) -> None:
+        self._countersign = countersign
         self._session = session
         self._runners = runners
         self._pending = pending
@@ -149,8 +162,11 @@ class Control:
         who = _user(connection)
         if isinstance(request, Kill):
             self._kill(connection, request, who)
-        elif isinstance(request, Release):
-            self._release(connection, request, who)
+        elif isinstance(request, Propose | Approve):
+            known = "" if connection.peer_uid is None else who
+            self._countersign.take(shell, request, known, connection.peer_pid or 0, connection.send)
+        elif isinstance(request, LimitsRequest):
+            connection.send(self._limits(request))
         elif isinstance(request, ParentsRequest):
             connection.send(self._parents(request))
         elif isinstance(request, OrdersRequest):
@@ -172,22 +188,17 @@ class Control:
 
         shell.when_synced(reply)
 
-    def _release(self, connection: Connection, request: Release, who: str) -> None:
-        shell = self.shell
-        assert shell is not None
-        if shell.halted:
-            connection.send(Refused(reason=f"trading has stopped: {shell.halted}; restart the gateway first"))
-            return
-        if connection.peer_uid is None:
-            connection.send(Refused(reason="only a known user on the Unix socket may release a kill"))
-            return
-        scope = normal_scope(request.scope)
-        released = scope in shell.core.state.kills.engaged
-        log.critical("release %s by %s: %s", scope, who, request.reason)
-        shell.feed(ReleaseInput(scope=scope, by=who, reason=request.reason[:500]))
-        detail = "paused parents stay paused until resumed" if released else "no such kill is in force"
-        answer: ControlReply = ReleaseReply(scope=scope, released=released, detail=detail)
-        shell.when_synced(lambda _: connection.send(answer))
+    def _limits(self, request: LimitsRequest) -> ControlReply:
+        assert self.shell is not None
+        state = self.shell.core.state
+        if not request.proposal:
+            assert state.configured is not None
+            text = state.approved_limits or state.configured.limits
+            return LimitsReply(version=state.gate.limits.version, text=text)
+        proposal = state.proposals.open.get(request.proposal)
+        if proposal is None or not proposal.text:
+            return Refused(reason=f"there is no open proposal {request.proposal} of limits")
+        return LimitsReply(version=proposal.target, text=proposal.text)
 
     def _working(self, scope: str) -> tuple[ChildSnapshot, ...]:
         assert self.shell is not None
@@ -231,7 +242,36 @@ class Control:
             reference_version=state.reference.version,
             journal_seq=shell.seq,
             pending_records=self._pending(),
+            proposals=tuple(
+                OpenProposal(
+                    proposal=p.id,
+                    action=p.action,
+                    target=p.target,
+                    by=p.by,
+                    reason=p.reason,
+                    ts_utc=p.utc,
+                    expires_utc=p.expires,
+                )
+                for p in state.proposals.open.values()
+            ),
         )
+
+
+def admit_group(address: str, group: str) -> None:
+    """Let the members of an operating-system group use a Unix socket, besides its owner.
+
+    Raises:
+        TransportError: If there is no such group, or we may not give it the socket.
+    """
+    kind, _, path = address.partition(":")
+    if kind != "unix" or not group:
+        return
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        Path(path).chmod(0o660)
+    except (KeyError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is no such group"
+        raise TransportError(f"{path} cannot be given to group {group}: {reason}") from error
 
 
 def _bad(connection: Connection, frame: bytes, reason: str) -> None:  # noqa: ARG001

@@ -106,7 +106,7 @@ class KillInput(Message, frozen=True, kw_only=True, tag="kill"):
 
 
 class ReleaseInput(Message, frozen=True, kw_only=True, tag="release"):
-    """A person lifted a kill (C27)."""
+    """One person lifted a kill: in journals from before it took two (``Proposed``, ``Approval``)."""
 
     scope: str
     by: str
@@ -127,6 +127,45 @@ class ArmInput(Message, frozen=True, kw_only=True, tag="arm"):
     scope: str
     by: str
     reason: str
+
+
+class Proposed(Message, frozen=True, kw_only=True, tag="proposed"):
+    """A person, verified, proposes what takes two (C27, C43).
+
+    Attributes:
+        action: ``release`` or ``limits``.
+        target: Scope of the kill, or version of the new limits; ``text``: theirs.
+        station: Where the person is: the operating-system user, as the kernel has it, and the process where
+            users are not told apart.
+    """
+
+    action: str
+    target: str
+    by: str
+    station: str
+    reason: str
+    text: str = ""
+
+
+class Approval(Message, frozen=True, kw_only=True, tag="approval"):
+    """A person, verified, approves a proposal; ``action`` and ``target`` are what they were shown."""
+
+    proposal: str
+    action: str
+    target: str
+    by: str
+    station: str
+    reason: str
+
+
+class Unauthorised(Message, frozen=True, kw_only=True, tag="unauthorised"):
+    """Somebody who was not verified as ``by``, or may not do this, tried to."""
+
+    action: str
+    target: str
+    by: str
+    station: str
+    why: str
 
 
 class Tick(Message, frozen=True, kw_only=True, tag="tick"):
@@ -153,6 +192,9 @@ Input = (
     | ReleaseInput
     | ArmInput
     | Noted
+    | Proposed
+    | Approval
+    | Unauthorised
     | Tick
 )
 

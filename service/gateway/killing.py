@@ -15,6 +15,7 @@ from service.gateway.cancels import insist_cancel
 from service.gateway.inputs import KillInput, ReleaseInput
 from service.gateway.kill import ALL
 from service.gateway.order import Order
+from service.gateway.proposals import RELEASE
 from service.gateway.state import Parent, State
 from service.model.events import KillEngaged, KillReleased
 from service.model.time import MILLISECOND, SECOND, Now
@@ -36,6 +37,12 @@ def engage(state: State, given: KillInput, now: Now) -> None:
     _despite(state, now, "tell", partial(state.risk_event, event, scope, runners=True))
     outcome = f"working={working}" + (f" via={given.via}" if given.via else "")
     _despite(state, now, "audit", partial(state.audit, by, "kill", scope, reason, outcome, now))
+    for proposal in state.proposals.take(RELEASE):
+        # Whoever approved it now would lift a kill that its proposer had not seen.
+        void = partial(
+            state.audit, by, "void release", proposal.target, reason, f"proposal={proposal.id}", now
+        )
+        _despite(state, now, "audit", void)
     for parent in list(state.open.values()):
         if _covers(scope, parent):
             why = f"kill {scope}: {reason}"

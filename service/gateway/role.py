@@ -17,10 +17,12 @@ from service.fix.config import FixConfig
 from service.fix.messages import Report
 from service.fix.session import FixSession
 from service.gateway.core import Core
-from service.gateway.doors import Control, Runners
+from service.gateway.countersign import Countersign
+from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
+from service.gateway.people import SIMULATOR, read_people
 from service.gateway.record import TOPICS, Gap, History, Mirror, find_gap
 from service.gateway.shell import Recovery, Shell
 from service.gateway.triggers import FILE, KillFile, KillSignal
@@ -57,6 +59,13 @@ class GatewaySettings(HotRoleSettings):
     fix_reset_on_logon: bool = Field(
         False,
         description="reset sequence numbers at each logon, as some counterparties demand; loses resends",
+    )
+    people: Path = Field(
+        ROOT / "deploy" / "people.toml",
+        description="file of the people who, two at a time, lift a kill or change limits (docs/kill.md)",
+    )
+    control_group: str = Field(
+        "", description="operating-system group that may use the control socket, besides our own user"
     )
     stream: str = Field(
         "", description="address of the runner stream; unix:RUN_DIR/gateway.sock unless given"
@@ -167,6 +176,10 @@ class _Gateway:
             self._fix.name,
             lambda: self._runners.names,
             lambda: self._record.pending,
+            Countersign(
+                lambda: read_people(settings.people, simulator=settings.target_comp_id == SIMULATOR),
+                allowed=lambda scope: self._kill_file.holds(scope),
+            ),
         )
         self._record = Mirror(self._producer)
         self._shell = Shell(
@@ -196,6 +209,10 @@ class _Gateway:
             self._runners.expect({order.runner for order in state.ledger.live.values()})
             await self._control.server.start()
             stack.push_async_callback(self._control.server.stop)
+            admit_group(
+                self._settings.control or control_address(self._settings.run_dir),
+                self._settings.control_group,
+            )
             kill_signal = KillSignal(shell, asyncio.get_running_loop().call_soon_threadsafe)
             kill_signal.start()
             stack.callback(kill_signal.stop)

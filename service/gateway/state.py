@@ -9,8 +9,9 @@ from service.gateway.alike import Alike
 from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills
 from service.gateway.ledger import Ledger
-from service.gateway.limits_file import parse_limits
+from service.gateway.limits_file import LimitsFileError, parse_limits
 from service.gateway.order import Order
+from service.gateway.proposals import Proposals
 from service.gateway.traffic import Traffic
 from service.model.events import Alarm, ChildReport, ParentEvent, ParentSnapshot, RiskEvent
 from service.model.market import FeedHeartbeat, ReferenceSnapshot
@@ -19,7 +20,7 @@ from service.model.orders import NewParent, ParentOrder, ParentStatus
 from service.model.records import AuditEntry
 from service.model.reference import Reference, parse_reference
 from service.model.time import MILLISECOND, Now, SessionClock
-from service.risk import Gate, value_unit
+from service.risk import Gate, Limits, value_unit
 from service.risk.snapshots import MarketFacts, ParentFacts
 
 ORDERS: Final = "orders.v1"
@@ -127,6 +128,7 @@ class State:
         logged_on, reachable: Orders can be sent; cancels and questions can be (also after a fault).
         chasing: Orders that the gateway itself must do something about, by child id.
         offsets: Newest offset of ``parents.v1`` by partition.
+        approved_limits: Text of limits that two people have put in place of the file's; empty if none.
         report_seq: MsgSeqNum of the newest report of the broker.
         effects: What the input at hand has done so far.
     """
@@ -138,6 +140,8 @@ class State:
         self.open: dict[str, Parent] = {}
         self.waiting: dict[str, list[NewParent]] = {}
         self.kills = Kills()
+        self.proposals = Proposals()
+        self.approved_limits = ""
         self.traffic = Traffic()
         self.alike = Alike()
         self.market: dict[str, ReferenceSnapshot] = {}
@@ -160,16 +164,41 @@ class State:
             ReferenceFileError, LimitsFileError: If the texts do not hold together.
         """
         self.reference = parse_reference(started.reference, "reference file in the journal")
-        self.gate = Gate(
-            parse_limits(started.limits, "limits file in the journal", self.reference), self.reference
-        )
+        before, self.configured = self.configured, started
+        if self.approved_limits and before is not None and before.limits == started.limits:
+            # The file is as it was: what two people have put in its place since holds.
+            self._keep_approved(now)
+        else:
+            self.approved_limits = ""
+            self._use_limits(started.limits, "limits file in the journal")
         self.ledger.books.configure({i.symbol: value_unit(i) for i in self.reference.instruments})
-        self.configured = started
         # An order id is the life and a number in it: unique for ever, even if the last records of the life
         # before were lost with the machine's power.
         self._life = max(self._life + 1, now.utc // MILLISECOND)
         self._prefix, self._numbers = f"{_base36(self._life)}-", 0
         self.logged_on = self.reachable = False
+
+    def change_limits(self, text: str) -> None:
+        """Limits that two people approved; they hold until the limits file is another one (C43).
+
+        Raises:
+            LimitsFileError: If the text does not hold together; the limits are as they were.
+        """
+        self._use_limits(text, "approved limits")
+        self.approved_limits = text
+        books = self.ledger.books
+        books.moved.update(dict.fromkeys(books.all.values()))
+
+    def _keep_approved(self, now: Now) -> None:
+        try:
+            self._use_limits(self.approved_limits, "approved limits")
+        except LimitsFileError as error:
+            # Another reference file: nothing is traded until somebody has looked.
+            self.gate = Gate(Limits(version="none"), self.reference)
+            self.alarm("LIMITS_UNUSABLE", str(error), "", now)
+
+    def _use_limits(self, text: str, where: str) -> None:
+        self.gate = Gate(parse_limits(text, where, self.reference), self.reference)
 
     def next_cl_ord_id(self) -> str:
         """A ClOrdID never used before."""

@@ -97,15 +97,17 @@ class KillFile:
             if scope not in shell.core.state.kills.engaged:
                 engage(shell, scope, user_name(about.st_uid), f"file {self.path.name}", "file")
 
-    def asks_for(self, scope: str) -> bool:
-        """Whether the file lies there now and asks for this kill; one that cannot be looked at does."""
+    def holds(self, scope: str) -> str:
+        """Why this kill cannot be released: the file lies there and asks for it; empty if it does not."""
         try:
             about = os.lstat(self.path)
         except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return scope in _scopes(self.path, about)
+            return ""
+        except OSError as error:
+            return f"{self.path} cannot be looked at: {error.strerror}"
+        if scope not in _scopes(self.path, about):
+            return ""
+        return f"{self.path} lies there and asks for it: take it away first"
 
 
 def _scopes(path: Path, about: os.stat_result) -> tuple[str, ...]:

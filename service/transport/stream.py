@@ -118,13 +118,23 @@ class Connection(asyncio.Protocol):
     @property
     def peer_uid(self) -> int | None:
         """Operating-system user of a peer on a Unix socket, as the kernel vouches for it."""
+        peer = self._peer()
+        return None if peer is None else peer[1]
+
+    @property
+    def peer_pid(self) -> int | None:
+        """Process of a peer on a Unix socket, as the kernel vouches for it."""
+        peer = self._peer()
+        return None if peer is None else peer[0]
+
+    def _peer(self) -> tuple[int, int] | None:
         if self._transport is None:
             return None
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is None or sock.family != socket.AF_UNIX:
             return None
-        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return int(uid)
+        pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(pid), int(uid)
 
     def send(self, message: Message) -> None:
         """Hand one message to the socket; nothing happens if the peer has gone."""

@@ -3,6 +3,8 @@
 import asyncio
 import getpass
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,23 @@ from service.model.events import (
     KillEngaged,
 )
 from service.model.orders import ParentStatus, Side
+from service.settings import ROOT
 from service.transport.kafka_process import KafkaProcess
 from tests.integration.gateway.stage import PRICE, stage
+
+CAROL = ("carol", "carol in development")
+DAVE = ("dave", "dave in development")
+
+
+async def slipstream(secret: str, *arguments: str, run_dir: Path) -> str:
+    """What the command line says, run as a process of its own; the secret goes in on standard input."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service.cli", *arguments, "--run-dir", str(run_dir),
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate(secret.encode() + b"\n")
+    assert process.returncode == 0, said.decode()
+    return said.decode()
 
 
 async def test_an_order_goes_through_and_the_records_agree(
@@ -63,9 +80,38 @@ async def test_a_kill_empties_the_market_and_blocks_new_orders_until_released(
         on.runner.submit("P1.6", 100, PRICE - 100)
         denied = await on.runner.hears(ChildDenied, "P1.6")
         assert denied.code == "KILLED"
-        released = await control_client.release(tmp_path, "all", "drill over")
-        assert released.released
+        # Two people, and two processes: this one is carol, and cannot be dave, too.
+        proposed = await control_client.propose(tmp_path, "release", *CAROL, "drill over", target="all")
+        (seen,) = (await on.status()).proposals
+        with pytest.raises(control_client.ControlError, match="that is not two people"):
+            await control_client.approve(tmp_path, seen, *DAVE)
+        assert (await on.status()).kills
+        done = await slipstream(
+            DAVE[1], "release", "approve", proposed.proposal, "--as", "dave", run_dir=tmp_path
+        )
+        assert "carol proposes: release all: drill over" in done
         assert not (await on.status()).kills
+
+
+async def test_two_people_change_a_limit_while_it_trades(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path) as on:
+        await on.admit(quantity=1000)
+        file = tmp_path / "tighter.toml"
+        shown = await slipstream("", "limits", "show", run_dir=tmp_path)
+        file.write_text(shown.replace("max_order_quantity = 1000\n", "max_order_quantity = 50\n", 1))
+        propose = ("limits", "propose", str(file), "--as", "carol", "--reason", "a calm afternoon")
+        assert "proposal 1: limits" in await slipstream(CAROL[1], *propose, run_dir=tmp_path)
+        done = await slipstream(DAVE[1], "limits", "approve", "1", "--as", "dave", run_dir=tmp_path)
+        assert "-max_order_quantity = 1000\n+max_order_quantity = 50\n" in done
+        on.runner.submit("P1.1", 100, PRICE - 100)
+        assert (await on.runner.hears(ChildDenied, "P1.1")).code == "MAX_ORDER_QUANTITY"
+        version = (await on.status()).limits_version
+        on.gateway.kill()
+        await on.gateway.gone()
+        await on.restart_gateway()
+        assert (await on.status()).limits_version == version
 
 
 async def test_a_signal_and_a_file_kill_without_anybody_on_the_control_socket(

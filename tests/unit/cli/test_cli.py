@@ -124,3 +124,41 @@ def test_a_demo_does_not_write_into_a_folder_that_is_in_use(tmp_path: Path) -> N
     )
     assert done.returncode == 1
     assert "is not empty; give another --run-dir" in done.stderr
+
+
+def test_people_are_added_with_a_secret_from_standard_input_and_listed_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "people.toml"
+    arguments = ("people", "add", "carol", "--user", "uc", "--may", "release", "--file", str(file))
+    result = CliRunner().invoke(main, arguments, input="a secret of carol\n")
+    assert result.exit_code == 0, result.output
+    listed = invoke("people", "list", "--file", str(file))
+    assert listed.output == "carol                from user uc: release\n"
+    assert "a secret of carol" not in file.read_text() + result.output
+    short = CliRunner().invoke(main, ("people", "add", "dave", "--file", str(file)), input="short\n")
+    assert "at least 12 characters" in one_line_error(short)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("release", "propose", "--as", "carol"),
+        ("release", "approve", "1"),
+        ("limits", "propose", "pyproject.toml", "--reason", "r"),
+        ("limits", "approve", "1"),
+    ],
+)
+def test_what_takes_two_people_wants_to_know_who_and_why(arguments: tuple[str, ...]) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Missing option" in result.output
+
+
+@pytest.mark.parametrize("group", ["release", "limits", "people"])
+def test_no_command_takes_a_secret_as_an_argument(group: str) -> None:
+    from service.demo.supervision import GROUPS
+
+    assert invoke(group, "--help").exit_code == 0
+    for command in GROUPS[group].commands.values():
+        assert not [
+            p.name for p in command.params if "secret" in (p.name or "") or "password" in (p.name or "")
+        ]

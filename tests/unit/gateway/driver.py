@@ -16,12 +16,13 @@ from service.fix.messages import (
 )
 from service.gateway.core import Core
 from service.gateway.inputs import (
+    Approval,
     Frame,
     Input,
     Intent,
     KillInput,
     ParentInput,
-    ReleaseInput,
+    Proposed,
     Sent,
     SessionInput,
     Started,
@@ -233,7 +234,25 @@ class Driver:
         self.feed(KillInput(scope=scope, by="bob", reason="test"))
 
     def release(self, scope: str = "all") -> None:
-        self.feed(ReleaseInput(scope=scope, by="carol", reason="test"))
+        """Carol proposes it, and dave approves."""
+        self.propose(target=scope)
+        self.approve(target=scope)
+
+    def propose(self, action: str = "release", target: str = "all", **changes: Any) -> str:
+        """A proposal of carol's; returns its id, or nothing if it was not taken."""
+        known = set(self.core.state.proposals.open)
+        fields: dict[str, Any] = {"by": "carol", "station": "os:carol", "reason": "test"}
+        self.feed(Proposed(**{"action": action, "target": target, **fields, **changes}))
+        return "".join(set(self.core.state.proposals.open) - known)
+
+    def approve(
+        self, proposal: str = "", action: str = "release", target: str = "all", **changes: Any
+    ) -> None:
+        """Dave's approval, of the newest proposal unless another is named."""
+        proposal = proposal or next(reversed(self.core.state.proposals.open), "")
+        fields: dict[str, Any] = {"by": "dave", "station": "os:dave", "reason": "so be it"}
+        given = {"proposal": proposal, "action": action, "target": target, **fields, **changes}
+        self.feed(Approval(**given))
 
     # The broker
 
@@ -378,7 +397,9 @@ def digest(core: Core) -> dict[str, Any]:
         "next_child": {p: parent.next_child for p, parent in state.parents.items()},
         "open": list(state.open),
         "waiting": state.waiting,
-        "kills": state.kills.engaged,
+        "kills": (state.kills.engaged, state.kills.unconfirmed),
+        "proposals": (state.proposals.open, state.proposals._last),
+        "limits": (state.gate.limits, state.approved_limits),
         "chasing": list(state.chasing),
         "offsets": state.offsets,
         "report_seq": state.report_seq,

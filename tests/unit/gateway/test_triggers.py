@@ -44,7 +44,7 @@ def kills(gateway: Gateway) -> dict[str, str]:
 async def test_without_the_file_nothing_is_killed(gateway: Gateway, file: KillFile) -> None:
     file.look(gateway.shell)
     assert not kills(gateway)
-    assert not file.asks_for("all")
+    assert not file.holds("all")
 
 
 _SEVERAL = b" desk = EQUITIES \n\nvenue=XSIM\nvenue=XSIM\n"
@@ -72,8 +72,8 @@ async def test_what_the_file_says_is_killed_by_its_owner(
     entries = [e for e in gateway.events(AuditEntry) if e.action == "kill"]
     assert {e.who for e in entries} == {ME}
     assert all(e.outcome.endswith("via=file") for e in entries)
-    assert all(file.asks_for(scope) for scope in scopes)
-    assert not file.asks_for("parent=P9")
+    assert all(file.holds(scope) for scope in scopes)
+    assert not file.holds("parent=P9")
 
 
 async def test_an_empty_file_kills_everything_unless_it_is_being_written(
@@ -132,7 +132,7 @@ async def test_a_file_that_cannot_even_be_looked_at_kills_everything_once(
         file.look(gateway.shell)
         seq = gateway.shell.seq
         file.look(gateway.shell)
-        assert file.asks_for("parent=P1")
+        assert file.holds("parent=P1")
     assert set(kills(gateway)) == {"all"}
     assert gateway.shell.seq == seq
 

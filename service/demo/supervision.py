@@ -1,0 +1,213 @@
+"""Supervision from the command line: a kill; what takes two people, and the file of them."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import getpass
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from service.gateway import control_client
+from service.gateway.people import May, add_person, parse_people, table
+from service.gateway.proposals import LIMITS, RELEASE
+
+_RUN_DIR = click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs/default"),
+    envvar="SLIPSTREAM_RUN_DIR",
+    show_default=True,
+    help="Folder of the run.",
+)
+_AS = click.option("--as", "person", required=True, help="Your name in the file of people.")
+_REASON = click.option("--reason", required=True, help="For the record.")
+_OWN_REASON = click.option("--reason", default="", help="For the record.")
+
+
+async def kill_and_wait(run_dir: Path, scope: str, reason: str, wait: float) -> None:
+    """Kill, and say what still works until nothing does.
+
+    Raises:
+        ControlError: If no gateway answers.
+        click.ClickException: Naming what still works after ``wait`` seconds.
+    """
+    reply = await control_client.kill(run_dir, scope, reason)
+    click.echo(f"kill {reply.scope} is in force; {len(reply.working)} orders are being cancelled")
+    if reply.detail:
+        click.echo(reply.detail)
+    killed = {child.child_id: child for child in reply.working}
+    deadline, said = time.monotonic() + wait, time.monotonic()
+    while killed and time.monotonic() < deadline:
+        status = await control_client.status(run_dir)
+        killed = {child.child_id: child for child in status.working if child.child_id in killed}
+        if killed and time.monotonic() - said >= 1.0:
+            said = time.monotonic()
+            session = "" if status.logged_on else ", and the session is down"
+            click.echo(f"{len(killed)} still work{session}")
+        await asyncio.sleep(0.1 if killed else 0)
+    if killed and wait:
+        left = ", ".join(
+            f"{child.child_id} ({'unknown' if child.unknown else child.pending or child.status.name.lower()})"
+            for child in killed.values()
+        )
+        raise click.ClickException(f"after {wait:g} s these still work: {left}")
+    click.echo("not waiting for the broker's word" if killed else "nothing in its scope works")
+
+
+def _secret(person: str) -> str:
+    """A secret, from the terminal without echo or from the first line of standard input; never from argv."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"secret of {person}: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _new_secret(person: str) -> str:
+    secret = _secret(person)
+    if sys.stdin.isatty() and getpass.getpass("again: ") != secret:
+        raise click.ClickException("that is not the same; nothing was written")
+    return secret
+
+
+def _proposed(
+    action: str, run_dir: Path, person: str, reason: str, *, target: str = "", text: str = ""
+) -> None:
+    work = control_client.propose(run_dir, action, person, _secret(person), reason, target=target, text=text)
+    reply = asyncio.run(work)
+    click.echo(
+        f"proposal {reply.proposal}: {action} {reply.target}. Within {reply.seconds // 60} minutes another "
+        f"person approves it: slipstream {action} approve {reply.proposal} --as NAME"
+    )
+
+
+def _approved(action: str, number: str, run_dir: Path, person: str, reason: str) -> None:
+    """Show what it is, and approve exactly that."""
+    seen = asyncio.run(control_client.proposal(run_dir, number, action))
+    click.echo(f"{seen.by} proposes: {seen.action} {seen.target}: {seen.reason}")
+    if action == LIMITS:
+        _show_difference(run_dir, number)
+    reply = asyncio.run(control_client.approve(run_dir, seen, person, _secret(person), reason))
+    click.echo(f"done: {reply.action} {reply.target}")
+
+
+def _show_difference(run_dir: Path, number: str) -> None:
+    old = asyncio.run(control_client.limits(run_dir))
+    new = asyncio.run(control_client.limits(run_dir, number))
+    for line in difflib.unified_diff(
+        old.text.splitlines(), new.text.splitlines(), old.version, new.version, n=2, lineterm=""
+    ):
+        click.echo(line)
+
+
+@click.group()
+def release() -> None:
+    """Lift a kill, two people together."""
+
+
+@release.command("propose")
+@click.option("--scope", default="all", show_default=True, help="Exactly the scope of the kill.")
+@_AS
+@_REASON
+@_RUN_DIR
+def release_propose(scope: str, person: str, reason: str, run_dir: Path) -> None:
+    """Propose to lift a kill; another person approves it."""
+    _proposed(RELEASE, run_dir, person, reason, target=scope)
+
+
+@release.command("approve")
+@click.argument("proposal")
+@_AS
+@_OWN_REASON
+@_RUN_DIR
+def release_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+    """Lift a kill that another person proposed to lift."""
+    _approved(RELEASE, proposal, run_dir, person, reason)
+    click.echo("paused parents stay paused until resumed")
+
+
+@click.group()
+def limits() -> None:
+    """Show the limits in force, or change them, two people together."""
+
+
+@limits.command("show")
+@click.argument("proposal", default="")
+@_RUN_DIR
+def limits_show(proposal: str, run_dir: Path) -> None:
+    """Print the limits in force, or what a proposal would change in them."""
+    if proposal:
+        _show_difference(run_dir, proposal)
+    else:
+        click.echo(asyncio.run(control_client.limits(run_dir)).text, nl=False)
+
+
+@limits.command("propose")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_AS
+@_REASON
+@_RUN_DIR
+def limits_propose(file: Path, person: str, reason: str, run_dir: Path) -> None:
+    """Propose the limits of a file; the gateway checks it, and another person approves it."""
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file}: not text: {error}") from error
+    _proposed(LIMITS, run_dir, person, reason, text=text)
+
+
+@limits.command("approve")
+@click.argument("proposal")
+@_AS
+@_OWN_REASON
+@_RUN_DIR
+def limits_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+    """Put limits in force that another person proposed."""
+    _approved(LIMITS, proposal, run_dir, person, reason)
+    click.echo("they hold until the gateway starts with another limits file: put them there, too")
+
+
+@click.group()
+def people() -> None:
+    """Keep the file of the people who, two at a time, lift kills and change limits."""
+
+
+_FILE = click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File of people."
+)
+
+
+@people.command("add")
+@click.argument("name")
+@click.option("--user", default=None, help="Operating-system user they act from.  [default: NAME]")
+@click.option(
+    "--may",
+    type=click.Choice([one.value for one in May]),
+    multiple=True,
+    help="What they may propose and approve; several times.  [default: everything]",
+)
+@_FILE
+def people_add(name: str, user: str | None, may: tuple[str, ...], file: Path) -> None:
+    """Add a person; the secret is asked for, or is the first line of standard input."""
+    allowed = tuple(May(one) for one in may) or tuple(May)
+    add_person(file, name, name if user is None else user, allowed, _new_secret(name))
+    click.echo(f"{name} is in {file}; give it to the gateway as --people {file}")
+
+
+@people.command("list")
+@_FILE
+def people_list(file: Path) -> None:
+    """Show who is in a file, without the secrets."""
+    found = parse_people(file.read_text(), str(file))
+    if found.development:
+        click.echo("for development: every secret in it is known")
+    for row in table(found):
+        click.echo(
+            f"{row['name']:20} from user {row['user'] or 'anybody'}: {', '.join(row['may']) or 'nothing'}"
+        )
+
+
+GROUPS: Final[dict[str, click.Group]] = {"release": release, "limits": limits, "people": people}
