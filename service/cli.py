@@ -105,7 +105,11 @@ def _role_command(role: str) -> click.Command:
         _run_role(role, settings, module.run)
 
     return click.Command(
-        role, callback=callback, params=list(options_of(model, role)), help=f"Run {help_}.", short_help=help_
+        role,
+        callback=callback,
+        params=list(options_of(model, role)),
+        help=f"The role {role}: {help_}.",
+        short_help=help_,
     )
 
 

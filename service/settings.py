@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 class RoleSettings(BaseModel):
     """What every role needs to know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     run_dir: Path = Field(
         Path("runs/default"), description="folder of this run: journal, FIX store, recording, logs, sockets"

@@ -50,9 +50,10 @@ _ENDED: Final = (ChildCanceled, ChildExpired, ChildRejected)
 
 @dataclass(slots=True)
 class Child:
-    """A child that was sent."""
+    """A child that the gate let through; ``sent`` once it was handed to FIX, and not taken back before."""
 
-    quantity: int
+    quantity: int = 0
+    sent: bool = False
     filled: int = 0
     open: bool = True
     cancel_sent: bool = False
@@ -86,6 +87,11 @@ class Parent:
     def money(self) -> int:
         """Price units x lots."""
         return sum(fill.last_quantity * fill.last_price for fill in self.fills)
+
+    @property
+    def sent(self) -> int:
+        """Children that were sent."""
+        return sum(child.sent for child in self.children.values())
 
     @property
     def working(self) -> list[Child]:
@@ -205,13 +211,12 @@ class Blotter:
         parent = self.parents.get(event.parent_id)
         if parent is None:
             return None
-        if isinstance(event, ChildSubmitted):
-            if event.child_id not in parent.children:
-                parent.children[event.child_id] = Child(event.quantity)
-                self.latencies.on_submitted(event)
-            return None
-        child = parent.children.setdefault(event.child_id, Child(0))
+        child = parent.children.setdefault(event.child_id, Child())
         match event:
+            case ChildSubmitted():
+                if not child.sent:
+                    child.sent, child.quantity = True, event.quantity
+                    self.latencies.on_submitted(event)
             case ChildFill():
                 return self._fill(parent, child, event)
             case ChildAccepted():

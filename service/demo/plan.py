@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.demo.desk import check_policy, command, instrument, new_id
-from service.demo.parameters import OBJECTIVES, parameters
+from service.demo.desk import DeskError, check_policy, command, instrument, new_id
+from service.demo.parameters import OBJECTIVES, ParameterError, parameters
 from service.model.orders import NewParent, Objective, ParentCommand, ParentOrder, Side
 from service.model.parameters import CatchUp
 from service.model.reference import Reference
@@ -129,20 +130,22 @@ class Plan(_Entry):
         """Ids of the parents."""
         return [parent.id for parent in self.parents]
 
-    def try_out(self, reference: Reference) -> None:
+    def try_out(self, reference: Reference, where: str) -> None:
         """Make every command once, so that what cannot be is said before anything starts.
 
         Raises:
-            DeskError: An instrument is not in the reference file, or a policy is not installed.
-            ParameterError: A parameter cannot be used.
+            PlanError: An instrument is not in the reference file, a policy is not installed, or a parameter
+                cannot be used; naming ``where`` and the parent.
         """
         symbols = {}
         for parent in self.parents:
-            check_policy(parent.policy)
-            parent.command(reference, utc=0)
+            with _said_of(f"{where}: parent {parent.id}"):
+                check_policy(parent.policy)
+                parent.command(reference, utc=0)
             symbols[parent.id] = parent.symbol
         for action in self.actions:
-            action.command(symbols[action.parent], reference)
+            with _said_of(f"{where}: {action.action} of {action.parent} after {action.after:g} s"):
+                action.command(symbols[action.parent], reference)
 
     def steps(self) -> list[PlannedParent | PlannedAction]:
         """Parents and actions in the order of their times."""
@@ -161,8 +164,31 @@ def planned_parent(**given: Any) -> PlannedParent:
         raise PlanError(_fields(error)) from error
 
 
+@contextlib.contextmanager
+def _said_of(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (DeskError, ParameterError) as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
 def _fields(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+    """What is wrong, by field; ``parents #1`` is the first of them, as a person counts."""
+    found = error.errors()
+    # An entry that is wrong counts as missing: no reason to say that the list is too short besides.
+    found = [e for e in found if e["type"] != "too_short"] or found
+    return "; ".join(f"{_place(e['loc'])}: {_complaint(e)}" for e in found)
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return " ".join(f"#{part + 1}" if isinstance(part, int) else part for part in loc) or "file"
+
+
+def _complaint(error: Any) -> str:
+    known = {"extra_forbidden": "there is no such field", "too_short": "at least one is needed"}
+    message = known.get(error["type"], error["msg"]).removeprefix("Value error, ")
+    given = error["input"]
+    return f"{message}, not {given!r}" if isinstance(given, str | int | float) else str(message)
 
 
 def load_plan(path: Path) -> Plan:
@@ -176,6 +202,8 @@ def load_plan(path: Path) -> Plan:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise PlanError(f"parents file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"parents file {path}: no text in UTF-8 ({error.reason})") from error
     except ValueError as error:
         raise PlanError(f"parents file {path}: {error}") from error
     try:

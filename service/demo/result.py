@@ -86,7 +86,7 @@ def result_of(run_dir: Path, *, hashes: bool = False) -> Result:
         latency=blotter.latencies.quantiles(),
         seen={moment: blotter.seen[moment] for moment in MOMENTS},
         moments=dict(blotter.moments),
-        recording=recording.folder,
+        recording=recording.folder.resolve(),
         complete=recording.manifest.complete,
         must_fill=frozenset(
             i for i, p in blotter.parents.items() if _must_fill(p.state.parent.parameters, p.state.status)
@@ -126,15 +126,13 @@ def _cost(parent: Parent, blotter: Blotter, reference: Reference, tapes: dict[st
     reason = parent.reason
     if not parent.state.status.closed:
         working = len(parent.working)
-        reason = (
-            f"not closed: {parent.filled} of {parent.state.parent.quantity} done, {working} children work"
-        )
+        reason = f"not closed, {working or 'no'} {'child works' if working == 1 else 'children work'}"
     return parent_cost(
         parent.state,
         began=parent.began,
         ended=parent.ended or blotter.watermark,
         reason=reason,
-        children=len(parent.children),
+        children=parent.sent,
         fills=parent.fills,
         instrument=instrument,
         venue=reference.by_venue[instrument.venue],

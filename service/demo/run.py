@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shlex
 import shutil
 import signal
 import time
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from service.demo.blotter import Blotter
+from service.demo.checks import check_options
 from service.demo.desk import Cluster, Desk
 from service.demo.plan import Plan, PlannedAction, PlannedParent, default_plan, load_plan
 from service.demo.processes import DemoError, Roles
@@ -95,11 +98,12 @@ class Demo:
     def __init__(self, options: Options, console: Console) -> None:
         self._options = options
         self._console = console
-        self._run_dir = _new_run_dir(options)
         self._reference = load_reference(options.reference)
         self._plan = load_plan(options.parents) if options.parents else None
         if self._plan is not None:
-            self._plan.try_out(self._reference)
+            self._plan.try_out(self._reference, f"parents file {options.parents}")
+        check_options(options, self._reference, self._plan)
+        self._run_dir = _new_run_dir(options)
         self._blotter = Blotter(self._reference)
         self._roles = Roles(self._run_dir)
         self._interrupted = asyncio.Event()
@@ -325,10 +329,17 @@ class Demo:
         if not result.parents and not result.refused:
             return [f"no parent was handed in; the logs are in {self._run_dir / 'logs'}"]
         print_result(result, self._console)
-        self._console.print(f"replay     slipstream replay {self._run_dir} --check", soft_wrap=True)
+        run_dir = shlex.quote(str(self._run_dir))
+        self._console.print(
+            f"replay     slipstream replay {run_dir} --check", soft_wrap=True, highlight=False, markup=False
+        )
+        troubles = shortcomings(result, self._plan.ids if self._plan else [])
         if self._options.json is not None:
-            write_json(result, self._reference, self._options.json)
-        return shortcomings(result, self._plan.ids if self._plan else [])
+            try:
+                write_json(result, self._reference, self._options.json)
+            except OSError as error:
+                troubles.append(f"--json {self._options.json} could not be written: {error.strerror}")
+        return troubles
 
     def _print(self, line: str) -> None:
         at = datetime.now(UTC).strftime("%H:%M:%S")
@@ -338,9 +349,16 @@ class Demo:
 def _new_run_dir(options: Options) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     run_dir = (options.run_dir or Path("runs") / f"demo-{stamp}").resolve()
-    if run_dir.exists() and any(run_dir.iterdir()):
-        raise DemoError(f"{run_dir} is not empty; give another --run-dir")
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+            what = "not empty" if run_dir.is_dir() else "a file"
+            raise DemoError(f"{run_dir} is {what}; give another --run-dir")
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise DemoError(f"the run folder {run_dir} cannot be made: {why}; give another --run-dir") from error
+    if not os.access(run_dir, os.W_OK):
+        raise DemoError(f"{run_dir} cannot be written to; give another --run-dir")
     return run_dir
 
 

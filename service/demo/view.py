@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +19,11 @@ from service.demo.result import Result
 from service.gateway.control import StatusReply
 from service.model.reference import Reference
 from service.model.time import SECOND
-from service.tca.cost import slippage_bps
+from service.tca.cost import ParentCost, slippage_bps
 
 _RECENT = 8
+_WIDE = 125
+"""Columns of a terminal that shows every figure of the live view."""
 
 
 def market_text(nanoseconds: int) -> str:
@@ -48,8 +53,8 @@ class LiveView:
         """Add a line to the recent events."""
         self._recent = [*self._recent[1 - _RECENT :], Text(line, overflow="ellipsis", no_wrap=True)]
 
-    def __rich__(self) -> RenderableType:
-        return Group(self._head(), self._parents(), self._legs(), *self._recent)
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        yield Group(self._head(), self._parents(options.max_width), self._legs(), *self._recent)
 
     def _head(self) -> Text:
         blotter = self._blotter
@@ -60,18 +65,22 @@ class LiveView:
         head += f"   denials {denials or 'none'}"
         return Text(head + (f"   FIX down: {', '.join(down)}" if down else ""), style="bold")
 
-    def _parents(self) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-        for name in ("parent", "", "policy"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("done", ratio=1, min_width=10)
-        for name in ("filled", "schedule", "working", "average", "arrival", "bps", "state"):
+    def _parents(self, width: int) -> Table:
+        wide = width >= _WIDE
+        table = Table(box=box.SIMPLE_HEAD, expand=wide, pad_edge=False, padding=(0, 1 if wide else 0))
+        table.add_column("parent", overflow="fold")
+        table.add_column("", no_wrap=True)
+        if wide:
+            table.add_column("policy", no_wrap=True)
+            table.add_column("done", ratio=1, min_width=10)
+        table.add_column("filled", justify="right", no_wrap=True)
+        for name in ("schedule", "working", "average", *(("arrival",) if wide else ()), "bps", "state"):
             table.add_column(name, justify="right", no_wrap=True)
         for parent in self._blotter.parents.values():
-            table.add_row(*self._row(parent))
+            table.add_row(*self._row(parent, wide))
         return table
 
-    def _row(self, parent: Parent) -> list[RenderableType]:
+    def _row(self, parent: Parent, wide: bool) -> list[RenderableType]:
         order = parent.state.parent
         filled, money = parent.filled, parent.money
         unit = self._reference.by_symbol[order.symbol].price_exponent
@@ -79,16 +88,16 @@ class LiveView:
         bps = slippage_bps(order.side.sign, average, parent.state.arrival_price)
         style = "green" if filled >= parent.target else "yellow"
         working = sum(max(0, c.quantity - c.filled) for c in parent.working)
+        bar = ProgressBar(total=max(1, order.quantity), completed=filled, complete_style=style)
         return [
             order.id,
             f"{order.side.name.lower()} {order.symbol}",
-            order.policy,
-            ProgressBar(total=max(1, order.quantity), completed=filled, complete_style=style),
+            *((order.policy, bar) if wide else ()),
             f"{filled:,}/{order.quantity:,}",
             f"{parent.target:,}",
-            f"{len(parent.working)} ({working:,})",
+            f"{len(parent.working)} ({working:,})" if wide else f"{working:,}",
             _number(None if average is None else average / 10**unit, 4),
-            _number(parent.state.arrival_price / 10**unit, 4),
+            *((_number(parent.state.arrival_price / 10**unit, 4),) if wide else ()),
             _number(bps, 1),
             parent.state.status.value,
         ]
@@ -115,7 +124,8 @@ def progress_line(blotter: Blotter) -> str:
 
 def print_result(result: Result, console: Console) -> None:
     """The tables of a finished run."""
-    console.print(_parents_table(result))
+    for table in _parents_tables(result, console):
+        console.print(table)
     for parent_id, why in result.refused.items():
         console.print(f"{parent_id} was refused: {why}")
     console.print(_agreement(result))
@@ -135,36 +145,57 @@ def print_result(result: Result, console: Console) -> None:
     )
 
 
-def _parents_table(result: Result) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("parent", "symbol", "side", "policy"):
-        table.add_column(name, no_wrap=True)
-    columns = (
-        "quantity", "fill rate", "average", "arrival", "IS bps", "VWAP bps", "TWAP bps",
-        "children", "passive", "fees",
-    )  # fmt: skip
+_ORDER: Final = ("parent", "symbol", "side", "policy", "quantity", "fill rate", "average", "arrival")
+_COST: Final = ("IS bps", "VWAP bps", "TWAP bps", "children", "passive", "fees")
+_LEFT: Final = frozenset({"parent", "symbol", "side", "policy", "state"})
+
+
+def _parents_tables(result: Result, console: Console) -> list[Table]:
+    """One table, or where the terminal is too narrow for its figures, a closer one, or two."""
+    cells = [_cells(cost) for cost in result.parents]
+    wide = (*_ORDER, *_COST, "state")
+    unbounded = console.options.update(width=1000)
+    for padding in (1, 0):
+        table = _table(wide, cells, padding)
+        if Measurement.get(console, unbounded, table).maximum <= console.width:
+            return [table]
+    return [_table((*_ORDER, "state"), cells, 0), _table(("parent", *_COST), cells, 0)]
+
+
+def _table(columns: Sequence[str], cells: list[dict[str, str]], padding: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, padding))
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    for cost in result.parents:
-        table.add_row(
-            cost.id,
-            cost.symbol,
-            cost.side,
-            cost.policy,
-            f"{cost.quantity:,}",
-            _percent(cost.fill_rate),
-            _number(cost.average_price, 4),
-            _number(cost.arrival_price, 4),
-            _bps(cost.shortfall_bps),
-            _bps(cost.vwap_slippage_bps),
-            _bps(cost.twap_slippage_bps),
-            f"{cost.children:,}",
-            _percent(cost.passive_share),
-            _number(cost.fees, 2),
-            cost.state,
+        # A long id is broken rather than a figure.
+        table.add_column(
+            name,
+            justify="left" if name in _LEFT else "right",
+            no_wrap=name != "parent",
+            overflow="fold" if name == "parent" else "ellipsis",
         )
+    for row in cells:
+        table.add_row(*(row[name] for name in columns))
     return table
+
+
+def _cells(cost: ParentCost) -> dict[str, str]:
+    return {
+        "parent": cost.id,
+        "symbol": cost.symbol,
+        "side": cost.side,
+        "policy": cost.policy,
+        "quantity": f"{cost.quantity:,}",
+        # Rounded down: only what is filled is 100 %.
+        "fill rate": f"{100 * cost.filled // max(1, cost.quantity)} %",
+        "average": _number(cost.average_price, 4),
+        "arrival": _number(cost.arrival_price, 4),
+        "IS bps": _bps(cost.shortfall_bps),
+        "VWAP bps": _bps(cost.vwap_slippage_bps),
+        "TWAP bps": _bps(cost.twap_slippage_bps),
+        "children": f"{cost.children:,}",
+        "passive": _percent(cost.passive_share),
+        "fees": _number(cost.fees, 2),
+        "state": cost.state,
+    }
 
 
 def _bps(value: float | None) -> str:

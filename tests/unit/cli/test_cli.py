@@ -126,6 +126,53 @@ def test_a_demo_does_not_write_into_a_folder_that_is_in_use(tmp_path: Path) -> N
     assert "is not empty; give another --run-dir" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--source", "nowhere.zip"), "source nowhere.zip: there is no such file or folder. Accepted: "),
+        (("--start-at", "23:00"), "start-at 23:00 is outside the session"),
+        (("--date", "abc"), "date 'abc' is neither"),
+        (("--speed", "nan"), "--speed nan is no finite number"),
+        (("--duration", "inf"), "--duration inf is no finite number"),
+        (("--kafka", "nowhere"), "--kafka nowhere: write HOST:PORT"),
+        (("--kafka", "a:1,b:x"), "--kafka b:x: write HOST:PORT"),
+        (("--broker", ":9878"), "--broker :9878: write HOST:PORT"),
+        (("--topic-prefix", "x-"), "--topic-prefix is for a cluster given by --kafka"),
+        (("--target-comp-id", "X"), "are for a broker given by --broker"),
+        (("--json", "{tmp}"), "is a folder; name a file"),
+        (("--json", "{tmp}/file/x.json"), "cannot be written: {tmp}/file is no folder"),
+        (("--parents", "{tmp}/nowhere.toml"), "nowhere.toml: No such file"),
+        (("--parents", "{tmp}/goog.toml"), "goog.toml: GOOG is not in the source synthetic"),
+    ],
+)
+def test_what_a_demo_cannot_do_is_said_before_it_makes_anything(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "goog.toml").write_text(
+        '[[parents]]\nid = "a"\nsymbol = "GOOG"\nside = "buy"\nquantity = 1\npolicy = "twap"\n'
+    )
+    run_dir = tmp_path / "run"
+    given = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    line = one_line_error(invoke("demo", "--run-dir", str(run_dir), *given))
+    assert message.replace("{tmp}", str(tmp_path)) in line
+    assert not run_dir.exists()
+
+
+@pytest.mark.parametrize("where", ["file", "file/run"])
+def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    line = one_line_error(invoke("demo", "--run-dir", str(tmp_path / where)))
+    assert "give another --run-dir" in line
+
+
+def test_a_number_without_end_is_no_setting() -> None:
+    for value in ("nan", "inf"):
+        result = invoke("run", "feed", "--speed", value)
+        assert result.exit_code == 2
+        assert "--speed: Input should be" in result.output
+
+
 def test_people_are_added_with_a_secret_from_standard_input_and_listed_without_it(tmp_path: Path) -> None:
     file = tmp_path / "people.toml"
     arguments = ("people", "add", "carol", "--user", "uc", "--may", "release", "--file", str(file))

@@ -13,6 +13,7 @@ from service.model.events import (
     ChildFill,
     ChildFilled,
     ChildPartiallyFilled,
+    ChildRejected,
     ChildSubmitted,
     Liquidity,
     ParentAdmitted,
@@ -117,6 +118,13 @@ def test_a_cancelled_child_no_longer_works(blotter: Blotter) -> None:
     blotter.apply(ChildCanceled(**COMMON, cum_quantity=0))
     assert blotter.parents["P"].working == []
     assert blotter.parents["P"].filled == 0
+
+
+def test_a_child_that_was_taken_back_before_it_was_sent_does_not_count_as_sent(blotter: Blotter) -> None:
+    taken_back = {**COMMON, "child_id": "P.2", "cl_ord_id": "c2"}
+    assert blotter.apply(ChildRejected(**taken_back, reason="not sent: behind")) is None
+    assert blotter.parents["P"].sent == 1
+    assert [child.quantity for child in blotter.parents["P"].working] == [100]
 
 
 def test_denials_are_counted_by_control_and_code(blotter: Blotter) -> None:

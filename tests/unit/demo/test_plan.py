@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from service.demo.desk import DeskError
-from service.demo.parameters import ParameterError
 from service.demo.plan import Plan, PlanError, default_plan, load_plan, session_seconds
 from service.model.orders import AmendParent, Objective, ResumeParent, Side
 from service.model.parameters import CatchUp
@@ -79,9 +77,13 @@ def test_a_json_list_of_parents_is_a_plan(tmp_path: Path) -> None:
     [
         ("x", "parents.toml: "),
         ("", "parents: Field required"),
-        (TOML.replace('"sell"', '"hold"'), "parents.0.side"),
-        (TOML.replace("quantity = 100", "quantity = 0"), "parents.0.quantity"),
-        (TOML.replace('policy = "vwap"', 'policy = "vwap"\ncolour = 1'), "parents.0.colour"),
+        ("parents = []", "parents: at least one is needed"),
+        (TOML.replace('"sell"', '"hold"'), "parents #1 side"),
+        (TOML.replace("quantity = 100", "quantity = 0"), "parents #1 quantity: .* not 0$"),
+        (
+            TOML.replace('policy = "vwap"', 'policy = "vwap"\ncolour = 1'),
+            "parents #1 colour: there is no such field",
+        ),
         (TOML.replace('parent = "one"', 'parent = "two"'), "names two, which is not in parents"),
     ],
 )
@@ -93,20 +95,27 @@ def test_a_file_that_does_not_hold_together_is_refused_with_its_field(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "error", "message"),
+    ("old", "new", "message"),
     [
-        ('symbol = "AURA"', 'symbol = "XXXX"', DeskError, "no instrument XXXX"),
-        ('policy = "vwap"', 'policy = "vwop"', DeskError, "no policy vwop"),
-        ("limit_price = 99.5", "limit_prize = 99.5", ParameterError, "limit_prize"),
-        ("max_clip = 10", "max_clip = 0", ParameterError, "max-clip 0"),
+        ('symbol = "AURA"', 'symbol = "XXXX"', "file: parent one: no instrument XXXX"),
+        ('policy = "vwap"', 'policy = "vwop"', "file: parent one: no policy vwop"),
+        ("limit_price = 99.5", "limit_prize = 99.5", "file: parent one: .*limit_prize"),
+        ("max_clip = 10", "max_clip = 0", "file: amend of one after 20 s: max-clip 0"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_starts(
-    tmp_path: Path, reference: Reference, old: str, new: str, error: type[Exception], message: str
+    tmp_path: Path, reference: Reference, old: str, new: str, message: str
 ) -> None:
-    load_plan(write(tmp_path, TOML)).try_out(reference)
-    with pytest.raises(error, match=message):
-        load_plan(write(tmp_path, TOML.replace(old, new))).try_out(reference)
+    load_plan(write(tmp_path, TOML)).try_out(reference, "parents file")
+    with pytest.raises(PlanError, match=message):
+        load_plan(write(tmp_path, TOML.replace(old, new))).try_out(reference, "parents file")
+
+
+def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "parents.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PlanError, match=r"parents\.toml: no text in UTF-8"):
+        load_plan(path)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
