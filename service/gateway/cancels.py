@@ -39,6 +39,7 @@ def send_cancel(state: State, order: Order, now: Now) -> None:
     """Ask for a cancel, whatever the limits say: it counts against the rate and is never stopped by it."""
     cl_ord_id = state.next_cl_ord_id()
     state.ledger.ask_cancel(order, cl_ord_id)
+    state.chasing[order.child_id] = order
     order.tried, order.tries = now.utc, order.tries + 1
     state.traffic.note(order.levels, order.symbol, now.utc)
     request = OrderCancelRequest(
@@ -88,7 +89,7 @@ def ask(state: State, order: Order, now: Now) -> None:
 
 
 def chase(state: State, now: Now) -> None:
-    """Ask again about what is unknown, and cancel again what should be cancelled."""
+    """Ask again about what is unknown, cancel again what should be cancelled or got no answer."""
     for order in list(state.chasing.values()):
         if _question_due(state, order, now):
             ask(state, order, now)
@@ -110,14 +111,16 @@ def chase_due(state: State, now: Now) -> bool:
 
 
 def chase_afresh(state: State, now: Now) -> None:
-    """The session is up: everything is due at once."""
+    """The session is up: everything is due at once; what became of a runner's own cancel is asked first."""
     for order in state.chasing.values():
-        order.asked = order.tried = order.tries = 0
+        order.asked = 0
+        if order.insist:
+            order.tried = order.tries = 0
     chase(state, now)
 
 
 def _done(order: Order) -> bool:
-    return not order.unknown and not (order.live and order.insist)
+    return not order.unknown and not (order.live and (order.insist or order.canceling))
 
 
 def _question_due(state: State, order: Order, now: Now) -> bool:
@@ -125,7 +128,7 @@ def _question_due(state: State, order: Order, now: Now) -> bool:
 
 
 def _cancel_due(state: State, order: Order, now: Now) -> bool:
-    if not (order.live and order.insist and order.sent and state.reachable):
+    if not (order.live and (order.insist or order.canceling) and order.sent and state.reachable):
         return False
     patience = _LAST_RETRY if order.canceling else min(_LAST_RETRY, _FIRST_RETRY << min(order.tries, 10))
     return now.utc - order.tried >= patience

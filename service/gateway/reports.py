@@ -232,4 +232,6 @@ def malformed(state: State, report: Malformed, now: Now) -> None:
     state.alarm("MALFORMED_REPORT", detail, report.symbol, now)
     order = state.ledger.find(report.cl_ord_id)
     if order is not None:
+        if report.cl_ord_id in (order.cancel_id, order.replace_id):
+            order.stale = True  # this may have been the answer to it: only a question settles it
         lost_sight(state, order, report.reason, now)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 
-from tests.drills.episode import new_seed, timed
+from tests.drills.episode import new_seed, run
 
 
 def main() -> int:
@@ -14,10 +16,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the whole run; drawn unless given")
     parser.add_argument("--events", type=int, default=1_000_000, help="steps of the simulator")
     parser.add_argument("--episode", type=int, default=0, help="episode to begin with")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that share the work")
     given = parser.parse_args()
     seed = new_seed() if given.seed is None else given.seed
     print(f"seed={seed}", flush=True)
-    result, seconds = timed(seed, given.events, given.episode)
+    began = time.monotonic()
+    result = run(seed, given.events, given.episode, given.jobs)
+    seconds = time.monotonic() - began
     for place, count in sorted(result.places.items()):
         print(f"kills at '{place}': {count}")
     print(f"{result.events / seconds:.0f} events a second")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 import tempfile
-import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,29 +41,53 @@ class Result(NamedTuple):
     failure: str = ""
 
 
-def run(seed: int, events: int, first: int = 0) -> Result:
-    """Episodes from number ``first`` on, until there were this many events or something broke."""
+def run(seed: int, events: int, first: int = 0, jobs: int = 1) -> Result:
+    """Episodes from number ``first`` on, until there were this many events or something broke.
+
+    Args:
+        jobs: Processes that share the episodes; what an episode does depends on seed and number alone.
+    """
+    lengths = [min(LENGTH, events - done) for done in range(0, events, LENGTH)]
+    shares = [
+        [(first + number, length) for number, length in enumerate(lengths)][job::jobs] for job in range(jobs)
+    ]
+    if jobs == 1:
+        return _share(seed, shares[0])
+    with ProcessPoolExecutor(jobs) as pool:
+        return reduce(_both, pool.map(partial(_share, seed), shares))
+
+
+def _both(one: Result, other: Result) -> Result:
+    return Result(
+        one.events + other.events,
+        one.kills + other.kills,
+        one.divergence + other.divergence,
+        one.places + other.places,
+        one.failure or other.failure,
+    )
+
+
+def _share(seed: int, episodes: list[tuple[int, int]]) -> Result:
+    """Some episodes, one after the other: number and length."""
     prepare()
-    total, kills, places = 0, 0, Counter[str]()
+    total = Result(0, 0, 0, Counter())
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="drill-") as folder:
-        for number in itertools.count(first):
-            if total >= events:
-                return Result(total, kills, 0, places)
+        for number, length in episodes:
             path = Path(folder) / "drill.journal"
             path.unlink(missing_ok=True)
-            world = World(f"{seed}:{number}", path)
+            world, failure = World(f"{seed}:{number}", path), ""
             try:
-                _episode(world, min(LENGTH, events - total))
+                _episode(world, length)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its seed
                 failure = _story(world, seed, number, error)
-                return Result(
-                    total + world.events, kills + world.kills, max(1, world.divergence), places, failure
-                )
             finally:
                 world.close()
-            total, kills, places = total + world.events, kills + world.kills, places + world.places
-    raise AssertionError("unreachable")
+            divergence = max(1, world.divergence) if failure else 0
+            total = _both(total, Result(world.events, world.kills, divergence, world.places, failure))
+            if failure:
+                break
+    return total
 
 
 def _story(world: World, seed: int, number: int, error: Exception) -> str:
@@ -207,11 +232,6 @@ def _at_rest(world: World) -> bool:
     if line.to_broker or line.said or line.waiting or not line.synced:
         return False
     return not any(_open(order) for order in ledger.orders.values())
-
-
-def timed(seed: int, events: int, first: int = 0) -> tuple[Result, float]:
-    began = time.monotonic()
-    return run(seed, events, first), time.monotonic() - began
 
 
 def new_seed() -> int:

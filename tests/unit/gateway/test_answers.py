@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from service.fix.messages import Malformed
 from service.gateway.lifecycle import Request
 from service.model.orders import OrdStatus
 from service.model.time import SECOND
@@ -93,3 +94,11 @@ def test_a_filled_order_less_a_bust_reconciles(desk: Driver) -> None:
     assert desk.order().unknown
     desk.report("I", OrdStatus.FILLED, cum_quantity=90)
     assert (desk.order().unknown, at_risk(desk)) == (False, (90, 0))
+
+
+def test_an_unreadable_answer_to_a_replace_is_settled_by_asking(desk: Driver) -> None:
+    desk.replace(quantity=250)
+    desk.feed(Malformed(raw="", reason="drill", cl_ord_id=desk.order().replace_id))
+    assert len(desk.questions_sent) == 1
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=250, price=PRICE)
+    assert (desk.order().request, at_risk(desk)) == (Request.NONE, (0, 250))

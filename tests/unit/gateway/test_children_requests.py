@@ -55,6 +55,19 @@ def test_a_second_cancel_while_one_is_pending_is_not_sent(desk: Driver) -> None:
     assert requested.orig_cl_ord_id == desk.order().cl_ord_id
 
 
+def test_a_cancel_that_gets_no_answer_is_asked_for_again_whoever_wanted_it(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.cancel()
+    desk.tick(after=ms(4_900))
+    assert len(desk.cancels_sent) == 1
+    desk.tick(after=ms(200))
+    assert len(desk.cancels_sent) == 2
+    desk.refuse_cancel()
+    desk.tick(after=10 * SECOND)
+    assert len(desk.cancels_sent) == 2, "what the broker refused is the runner's to repeat"
+
+
 def test_a_cancel_that_loses_the_race_to_a_fill_is_told(desk: Driver) -> None:
     desk.submit()
     desk.acknowledge()
