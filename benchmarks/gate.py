@@ -76,8 +76,8 @@ def world(now: int) -> Facts:
         market=MarketFacts(reference=facts("AURA", now), heartbeat_utc=now),
         exposure=ExposureFacts(position=100, working_buy=200, working_sell=0, own_bid=0, own_ask=0),
         levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 100, 200, 0) for name in NAMES),
-        traffic=TrafficFacts(session=3, instrument=1, alike=1, levels=(2, 2, 2, 2, 2)),
-        halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
+        traffic=TrafficFacts(session=3, instrument=1, alike=1, minute=1, levels=(2, 2, 2, 2, 2)),
+        halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
     )
 
 
@@ -154,6 +154,7 @@ def run() -> list[Figure]:
                 accounts=frozenset({"*"}),
                 passive_only=False,
                 max_order_value=Decimal(10_000_000),
+                max_orders_per_minute=100,
             )
         },
         instruments={

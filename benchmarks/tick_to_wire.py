@@ -156,7 +156,8 @@ def reference_file(folder: Path) -> Path:
 
 def limits_file(folder: Path) -> Path:
     """Limits wide enough that the load is not denied."""
-    text = (ROOT / "deploy" / "limits.toml").read_text().replace("max_alike = 10", "max_alike = 100")
+    text = (ROOT / "deploy" / "limits.toml").read_text()
+    text = text.replace("max_alike = 10", "max_alike = 100").replace("minute = 3000", "minute = 30_000")
     text += "".join(
         f'\n[[instruments]]\nsymbol = "{s}"\nmax_order_quantity = 1000\nmax_order_value = 250_000\n'
         "collar_bps = 150\nmax_spread_bps = 100\nmax_long = 60_000\nmax_short = 60_000\nmax_gross = 100_000\n"

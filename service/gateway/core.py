@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import authority, killing, losses, orders, parents, reports
+from service.gateway import arming, authority, killing, losses, orders, parents, reports
 from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
     Approval,
@@ -65,7 +65,7 @@ class Core:
             KillInput: lambda given, now: killing.engage(self.state, given, now),
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
-            ArmInput: lambda given, now: losses.arm(self.state, given, now),
+            ArmInput: lambda given, now: arming.arm(self.state, given, now),
             Proposed: lambda given, now: authority.propose(self.state, given, now),
             Approval: lambda given, now: authority.approve(self.state, given, now),
             Unauthorised: lambda given, now: authority.unauthorised(self.state, given, now),

@@ -105,6 +105,7 @@ class _Strategy(_Level):
     accounts: tuple[str, ...] = ()
     passive_only: Annotated[bool, Field(strict=True)] = True
     max_order_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_ORDER_VALUE)] = Decimal(0)
+    max_orders_per_minute: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_ORDERS_PER_MINUTE)] = 0
 
     def execution_policy(self) -> ExecutionPolicy:
         """As the gate takes it (C10)."""
@@ -116,6 +117,7 @@ class _Strategy(_Level):
             accounts=frozenset(self.accounts),
             passive_only=self.passive_only,
             max_order_value=self.max_order_value,
+            max_orders_per_minute=self.max_orders_per_minute,
         )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from service.gateway.books import Book
 from service.gateway.cancels import insist_cancel
-from service.gateway.inputs import ArmInput
 from service.gateway.state import State
 from service.model.time import Now
-from service.risk import LEVELS, Level, LossStage
+from service.risk import LEVELS, LossStage
 from service.risk.money import in_currency
 
 
@@ -35,14 +34,3 @@ def _reached(state: State, book: Book, stage: LossStage, now: Now) -> None:
         for order in list(state.ledger.live.values()):
             if order.levels and order.levels[at] == book.name:
                 insist_cancel(state, order, f"loss of {book.level.value} {book.name}", now)
-
-
-def arm(state: State, given: ArmInput, now: Now) -> None:
-    """A named person lets a stopped name trade again; its loss counts from here."""
-    key, _, name = given.scope.partition("=")
-    book = state.ledger.books.all.get((Level(key), name)) if key in LEVELS else None
-    armed = bool(given.by) and book is not None and book.stage >= LossStage.REDUCE_ONLY
-    if armed and book is not None:
-        book.stage, book.since = LossStage.NORMAL, book.cash + book.marked
-    outcome = "armed" if armed else "nothing to arm"
-    state.audit(given.by, "arm", given.scope, given.reason, outcome, now)

@@ -11,6 +11,7 @@ from service.gateway.lifecycle import ReportKind, Request
 from service.gateway.order import Order
 from service.gateway.parents import settle
 from service.gateway.state import Parent, Send, State
+from service.gateway.warnings import warn
 from service.model.events import (
     ChildCancelRejected,
     ChildCancelRequested,
@@ -21,7 +22,7 @@ from service.model.events import (
 )
 from service.model.orders import CancelChild, OrdStatus, ReplaceChild, Side, Stamps, SubmitChild
 from service.model.time import Now
-from service.risk import Approved, Denied
+from service.risk import Approved, Code, Denied
 from service.risk.snapshots import ChildFacts, ExposureFacts, Facts, HaltFacts
 
 APPROVED: Final = "approved"
@@ -45,6 +46,8 @@ def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
     verdict = state.gate.check(command, _facts(state, command, parent, order, now), now)
     outcome = APPROVED if isinstance(verdict, Approved) else verdict.code.value
     approved = (recorded or outcome) == APPROVED
+    if (recorded or outcome) == Code.THROTTLE_TRIPPED and parent is not None:
+        _trip(state, parent.order.policy, now)
     if isinstance(command, SubmitChild):
         if parent is not None:
             _use_number(parent, command.child_id)
@@ -52,6 +55,8 @@ def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
             _submit(state, given.runner, command, parent, verdict, now)
     elif approved and parent is not None and order is not None:
         _replace(state, command, parent, order, verdict, now)
+    if isinstance(verdict, Approved) and approved and verdict.uses:
+        warn(state, verdict.uses, now)
     if isinstance(verdict, Denied) and not approved:
         _deny(state, command, parent, verdict, now)
     return recorded or outcome
@@ -64,6 +69,7 @@ def _facts(
     exposure = state.ledger.exposure(symbol)
     venue = command.venue if isinstance(command, SubmitChild) else order.venue if order else ""
     names, scopes = (parent.levels, parent.scopes) if parent is not None else ((), frozenset[str]())
+    policy = parent.order.policy if parent is not None else ""
     child, alike = None, 0
     if isinstance(command, SubmitChild) and parent is not None:
         alike = state.alike.count(parent.order.account, command, now.utc, state.gate.alike_window)
@@ -88,11 +94,14 @@ def _facts(
             own_ask=state.ledger.resting.best(symbol, Side.SELL),
         ),
         levels=state.ledger.books.facts(names, symbol),
-        traffic=state.traffic.facts(names, symbol, now.utc, alike),
+        traffic=state.traffic.facts(
+            names, symbol, now.utc, alike=alike, minute=state.throttle.count(policy, now.utc)
+        ),
         halt=HaltFacts(
             kill=state.kills.covering(scopes, command.model, venue),
             logged_on=state.logged_on,
             unknown_orders=exposure.unknown,
+            throttled=policy in state.throttle.tripped,
         ),
         child=child,
     )
@@ -103,6 +112,13 @@ def _use_number(parent: Parent, child_id: str) -> None:
     prefix, _, number = child_id.rpartition(".")
     if prefix == parent.order.id and number.isascii() and number.isdigit() and len(number) <= 15:
         parent.next_child = max(parent.next_child, int(number) + 1)
+
+
+def _trip(state: State, strategy: str, now: Now) -> None:
+    """C8: nothing new of this strategy until a person arms it; what works may be cancelled, as always."""
+    count = state.throttle.count(strategy, now.utc)
+    state.throttle.trip(strategy, now.utc)
+    state.alarm("THROTTLE_TRIPPED", f"strategy={strategy} sent_in_a_minute={count}", "", now)
 
 
 def _deny(
@@ -154,6 +170,7 @@ def _submit(
         stamps=_received(command.stamps, now),
     )
     state.ledger.add(order)
+    state.throttle.note(order.policy, now.utc)
     state.alike.note(order.account, command, now.utc)
     state.traffic.note(order.levels, order.symbol, now.utc)
     if isinstance(verdict, Approved):
@@ -178,6 +195,7 @@ def _replace(
 ) -> None:
     cl_ord_id = state.next_cl_ord_id()
     state.ledger.ask_replace(order, cl_ord_id, command.quantity, command.price)
+    state.throttle.note(order.policy, now.utc)
     order.reason, order.stamps = command.reason, _received(command.stamps, now)
     state.traffic.note(order.levels, order.symbol, now.utc)
     if isinstance(verdict, Approved):

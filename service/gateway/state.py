@@ -12,6 +12,7 @@ from service.gateway.ledger import Ledger
 from service.gateway.limits_file import LimitsFileError, parse_limits
 from service.gateway.order import Order
 from service.gateway.proposals import Proposals
+from service.gateway.throttle import Throttle
 from service.gateway.traffic import Traffic
 from service.model.events import Alarm, ChildReport, ParentEvent, ParentSnapshot, RiskEvent
 from service.model.market import FeedHeartbeat, ReferenceSnapshot
@@ -124,6 +125,7 @@ class State:
     """The fold. Its methods are the small steps that every kind of input shares.
 
     Attributes:
+        warned: When a limit was last seen used to a step, by its name, level, whose it is, and step (C34).
         waiting: New parents by symbol, until there is a session clock and a reference price.
         logged_on, reachable: Orders can be sent; cancels and questions can be (also after a fault).
         chasing: Orders that the gateway itself must do something about, by child id.
@@ -144,6 +146,8 @@ class State:
         self.approved_limits = ""
         self.traffic = Traffic()
         self.alike = Alike()
+        self.throttle = Throttle()
+        self.warned: dict[tuple[str, str, str, int], int] = {}
         self.market: dict[str, ReferenceSnapshot] = {}
         self.heartbeat: FeedHeartbeat | None = None
         self.clock: SessionClock | None = None

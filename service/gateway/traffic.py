@@ -41,13 +41,16 @@ class Traffic:
         for window in self._windows(names):
             window.note(utc)
 
-    def facts(self, names: tuple[str, ...], symbol: str, utc: int, alike: int = 0) -> TrafficFacts:
-        """What counts against the limits now; ``alike`` goes along (``service.gateway.alike``)."""
+    def facts(
+        self, names: tuple[str, ...], symbol: str, utc: int, *, alike: int = 0, minute: int = 0
+    ) -> TrafficFacts:
+        """What counts against the limits now; ``alike`` and ``minute`` are counted elsewhere and go along."""
         instrument = self._instruments.get(symbol)
         return TrafficFacts(
             session=self._session.count(utc),
             instrument=instrument.count(utc) if instrument is not None else 0,
             alike=alike,
+            minute=minute,
             levels=tuple([window.count(utc) for window in self._windows(names)]),
         )
 

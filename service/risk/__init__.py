@@ -24,9 +24,11 @@ from service.risk.snapshots import (
     ParentFacts,
     TrafficFacts,
 )
+from service.risk.uses import STEPS, Use
 
 __all__ = [
     "LEVELS",
+    "STEPS",
     "Approved",
     "ChildFacts",
     "Code",
@@ -48,5 +50,6 @@ __all__ = [
     "MarketFacts",
     "ParentFacts",
     "TrafficFacts",
+    "Use",
     "value_unit",
 ]

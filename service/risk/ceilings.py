@@ -41,6 +41,9 @@ MAX_DAILY_LOSS: Final = Decimal(10_000_000)
 MAX_MESSAGES_PER_SECOND: Final = 2_000
 """New orders and replaces sent in any second, at any level (C5)."""
 
+MAX_ORDERS_PER_MINUTE: Final = 30_000
+"""New orders and replaces of one strategy in any minute before it is switched off (C8)."""
+
 MAX_ALIKE: Final = 100
 """New orders that look the same within the window of look-alikes (C14)."""
 

@@ -72,6 +72,7 @@ class Permission:
         "accounts",
         "instruments",
         "max_order_value",
+        "max_orders_per_minute",
         "order_types",
         "passive_only",
         "times_in_force",
@@ -83,6 +84,7 @@ class Permission:
         self.times_in_force = given.times_in_force
         self.passive_only = given.passive_only
         self.max_order_value = to_value(min(given.max_order_value, Decimal(ceilings.MAX_ORDER_VALUE)))
+        self.max_orders_per_minute = min(given.max_orders_per_minute, ceilings.MAX_ORDERS_PER_MINUTE)
         self.instruments = _written_out(given.instruments, (i.symbol for i in reference.instruments))
         self.accounts = _written_out(given.accounts, (a.name for a in reference.accounts))
         self.venues = _written_out(given.venues, ("", *(v.name for v in reference.venues)))

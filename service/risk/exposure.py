@@ -18,13 +18,19 @@ def position(order: Judged) -> Denied | None:
         long = exposure.position + exposure.working_buy + added
         if long > bounds.max_long:
             return denied(Code.MAX_LONG, long=long, limit=bounds.max_long)
+        if 2 * long >= bounds.max_long:
+            order.near("max_long", Level.INSTRUMENT.value, order.symbol, long, bounds.max_long)
     else:
         short = exposure.working_sell + added - exposure.position
         if short > bounds.max_short:
             return denied(Code.MAX_SHORT, short=short, limit=bounds.max_short)
+        if 2 * short >= bounds.max_short:
+            order.near("max_short", Level.INSTRUMENT.value, order.symbol, short, bounds.max_short)
     gross = abs(exposure.position) + exposure.working_buy + exposure.working_sell + added
     if gross > bounds.max_gross:
         return denied(Code.MAX_GROSS, gross=gross, limit=bounds.max_gross)
+    if 2 * gross >= bounds.max_gross:
+        order.near("max_gross", Level.INSTRUMENT.value, order.symbol, gross, bounds.max_gross)
     return None
 
 
@@ -69,10 +75,14 @@ def levels(order: Judged) -> Denied | None:
         exposure = facts.exposure + (worst - held) * price * unit
         if exposure > bounds.max_exposure and worst > held:
             return _over(Code.MAX_EXPOSURE, bounds, facts, exposure, bounds.max_exposure)
+        if 2 * exposure >= bounds.max_exposure:
+            order.near("max_exposure", bounds.level.value, facts.name, exposure, bounds.max_exposure)
         if bounds.level is Level.CLIENT:
             credit = facts.credit + added * max(price, order.price) * unit
             if credit > bounds.max_credit and added:
                 return _over(Code.MAX_CREDIT, bounds, facts, credit, bounds.max_credit)
+            if 2 * credit >= bounds.max_credit:
+                order.near("max_credit", bounds.level.value, facts.name, credit, bounds.max_credit)
     return None
 
 
@@ -94,14 +104,36 @@ def rate(order: Judged) -> Denied | None:
     traffic, limits = order.facts.traffic, order.limits
     if traffic.instrument >= order.bounds.messages_per_second:
         return _too_many(Level.INSTRUMENT, order.symbol, traffic.instrument, order.bounds.messages_per_second)
+    if 2 * traffic.instrument + 2 >= order.bounds.messages_per_second:
+        _busy(order, Level.INSTRUMENT, order.symbol, traffic.instrument, order.bounds.messages_per_second)
     for table, facts, sent in zip(limits.levels, order.facts.levels, traffic.levels, strict=True):
         bounds = table.of(facts.name)
         if sent >= bounds.messages_per_second:
             return _too_many(bounds.level, facts.name, sent, bounds.messages_per_second)
+        if 2 * sent + 2 >= bounds.messages_per_second:
+            _busy(order, bounds.level, facts.name, sent, bounds.messages_per_second)
     if traffic.session >= limits.session_rate:
         return _too_many(Level.SESSION, EVERY, traffic.session, limits.session_rate)
+    if 2 * traffic.session + 2 >= limits.session_rate:
+        _busy(order, Level.SESSION, EVERY, traffic.session, limits.session_rate)
     return None
+
+
+def _busy(order: Judged, level: Level, name: str, sent: int, limit: int) -> None:
+    order.near("messages_per_second", level.value, name, sent + 1, limit)
 
 
 def _too_many(level: Level, name: str, sent: int, limit: int) -> Denied:
     return denied(Code.MESSAGE_RATE, level=level.value, name=name, sent=sent, limit=limit)
+
+
+def throttle(order: Judged) -> Denied | None:
+    """C8: the order too many in a minute switches its strategy off. Asked last: it would have been sent."""
+    sent, limit = order.facts.traffic.minute, order.permission.max_orders_per_minute
+    if limit <= 0:
+        return denied(Code.NO_LIMIT, limit="max_orders_per_minute", strategy=order.parent.policy)
+    if sent >= limit:
+        return denied(Code.THROTTLE_TRIPPED, strategy=order.parent.policy, sent=sent, limit=limit)
+    if 2 * sent + 2 >= limit:
+        order.near("max_orders_per_minute", Level.STRATEGY.value, order.parent.policy, sent + 1, limit)
+    return None

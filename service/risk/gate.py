@@ -17,6 +17,7 @@ from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
 from service.risk.limits import LEVELS, Level, Limits, LossStage
 from service.risk.snapshots import Facts
+from service.risk.uses import Use
 
 _SEAL: Final = object()
 _keep: Final = object.__setattr__
@@ -33,15 +34,17 @@ class Approved:
     Attributes:
         command: The ``SubmitChild`` or ``ReplaceChild`` that was judged.
         symbol, side, ord_type, time_in_force: Of the order.
+        uses: Limits of which it takes half or more (C34).
     """
 
-    __slots__ = ("_seal", "command", "ord_type", "side", "symbol", "time_in_force")
+    __slots__ = ("_seal", "command", "ord_type", "side", "symbol", "time_in_force", "uses")
 
     command: SubmitChild | ReplaceChild
     symbol: str
     side: Side
     ord_type: OrdType
     time_in_force: TimeInForce
+    uses: tuple[Use, ...]
 
     def __init__(self, seal: object, order: Judged) -> None:
         if seal is not _SEAL:
@@ -52,6 +55,7 @@ class Approved:
         _keep(self, "side", order.side)
         _keep(self, "ord_type", order.ord_type)
         _keep(self, "time_in_force", order.time_in_force)
+        _keep(self, "uses", tuple(order.uses))
 
     @property
     def quantity(self) -> int:
@@ -137,6 +141,7 @@ class Gate:
         """
         order = Judged()
         order.command, order.facts, order.now, order.limits = command, facts, now, self._compiled
+        order.uses = []
         check = CHECKS[0]
         try:
             for check in CHECKS:
@@ -168,5 +173,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     exposure.levels,
     exposure.alike,
     exposure.rate,
+    exposure.throttle,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""

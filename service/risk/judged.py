@@ -10,6 +10,7 @@ from service.model.time import Now
 from service.risk.compiled import Bounds, Compiled, Permission
 from service.risk.denials import Denied
 from service.risk.snapshots import Facts, ParentFacts
+from service.risk.uses import Use
 
 
 class Judged:
@@ -21,6 +22,7 @@ class Judged:
         added: Lots that may be filled beyond what counts already. A replace is atomic at the broker (one
             order, one CumQty), so until it is answered either version may be filled, never both: the
             larger one counts.
+        uses: Limits of which half or more is used with this order (C34).
     """
 
     __slots__ = (
@@ -37,6 +39,7 @@ class Judged:
         "side",
         "symbol",
         "time_in_force",
+        "uses",
     )
 
     command: SubmitChild | ReplaceChild
@@ -52,6 +55,11 @@ class Judged:
     quantity: int
     price: int
     added: int
+    uses: list[Use]
+
+    def near(self, limit: str, level: str, name: str, used: int, most: int) -> None:
+        """Note a limit that this order brings near; callers ask for half of it first, which is cheap."""
+        self.uses.append(Use(limit, level, name, used, most))
 
     @property
     def parent(self) -> ParentFacts:

@@ -89,6 +89,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         venues: An order that leaves the venue to the broker may go to any, so it takes ``*``.
         passive_only: Orders may rest and may not take.
         max_order_value: Currency units of one order.
+        max_orders_per_minute: New orders and replaces; one more switches the strategy off (C8).
     """
 
     order_types: frozenset[OrdType] = frozenset()
@@ -98,6 +99,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     accounts: frozenset[str] = frozenset()
     passive_only: bool = True
     max_order_value: Decimal = Decimal(0)
+    max_orders_per_minute: int = 0
 
 
 class MarketDataLimits(msgspec.Struct, frozen=True, kw_only=True):

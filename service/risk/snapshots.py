@@ -97,6 +97,7 @@ class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Messages sent in the last second of UTC, by whom they count for. Cancels count (C5).
 
     Attributes:
+        minute: New orders and replaces of the strategy in the last minute (C8).
         alike: New orders that look like this one, sent within the window of C14.
         levels: In the order of ``LEVELS``.
     """
@@ -104,6 +105,7 @@ class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     session: int
     instrument: int
     alike: int
+    minute: int
     levels: tuple[int, ...]
 
 
@@ -114,11 +116,13 @@ class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         kill: Scope of a kill that covers this order; empty if none does.
         logged_on: The FIX session is up.
         unknown_orders: Orders of this instrument whose outcome only the broker knows.
+        throttled: The strategy has tripped its throttle and nobody has armed it since (C8).
     """
 
     kill: str
     logged_on: bool
     unknown_orders: int
+    throttled: bool
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -8,7 +8,7 @@ from service.risk.judged import Judged
 
 
 def halted(order: Judged) -> Denied | None:
-    """C23, C35, C6: a kill, an unreconciled instrument, no session to send on."""
+    """C23, C35, C6, C8: a kill, an unreconciled instrument, no session to send on, a tripped throttle."""
     halt = order.facts.halt
     if halt.kill:
         return denied(Code.KILLED, scope=halt.kill)
@@ -16,6 +16,8 @@ def halted(order: Judged) -> Denied | None:
         return denied(Code.NOT_LOGGED_ON)
     if halt.unknown_orders:
         return denied(Code.UNRECONCILED, unknown_orders=halt.unknown_orders)
+    if halt.throttled:
+        return denied(Code.THROTTLED, arm_it_first="yes")
     return None
 
 

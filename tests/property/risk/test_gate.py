@@ -35,6 +35,7 @@ instruments = ["*"]
 accounts = ["*"]
 passive_only = false
 max_order_value = 25_000
+max_orders_per_minute = 25
 max_exposure = 100_000
 max_daily_loss = 5_000
 [[traders]]

@@ -79,6 +79,7 @@ def _gate(currency: str, venue: str) -> Gate:
                 accounts=everything,
                 passive_only=False,
                 max_order_value=Decimal(1_000_000),
+                max_orders_per_minute=100,
             )
         },
         instruments={"AURA": row, "COIN": row},
@@ -130,8 +131,8 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
         ),
         exposure=ExposureFacts(position=0, working_buy=0, working_sell=0, own_bid=0, own_ask=0),
         levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 0, 0, 0) for name in _NAMES),
-        traffic=TrafficFacts(session=0, instrument=0, alike=0, levels=(0, 0, 0, 0, 0)),
-        halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
+        traffic=TrafficFacts(session=0, instrument=0, alike=0, minute=0, levels=(0, 0, 0, 0, 0)),
+        halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
         child=child,
     )
 

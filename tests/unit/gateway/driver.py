@@ -397,6 +397,7 @@ def digest(core: Core) -> dict[str, Any]:
         "next_child": {p: parent.next_child for p, parent in state.parents.items()},
         "open": list(state.open),
         "waiting": state.waiting,
+        "throttled": state.throttle.tripped,
         "kills": (state.kills.engaged, state.kills.unconfirmed),
         "proposals": (state.proposals.open, state.proposals._last),
         "limits": (state.gate.limits, state.approved_limits),

@@ -116,6 +116,7 @@ instruments = ["*"]
 accounts = ["NW-1"]
 passive_only = false
 max_order_value = 1_000.5
+max_orders_per_minute = 6
 """
 
 
@@ -129,6 +130,7 @@ def test_an_execution_policy_reaches_the_gate() -> None:
         accounts=frozenset({"NW-1"}),
         passive_only=False,
         max_order_value=Decimal("1000.5"),
+        max_orders_per_minute=6,
     )
     assert (limits.currency, limits.restricted) == ("USD", {"GME"})
 

@@ -122,9 +122,9 @@ def test_a_latch_survives_a_restart(desk: Driver, dollars: int) -> None:
 
 def test_a_named_person_arms_each_name_again_and_the_loss_counts_from_there(desk: Driver) -> None:
     at(desk, 8)
-    assert arm(desk, "strategy=twap") == "armed"
+    assert arm(desk, "strategy=twap") == "armed loss"
     assert desk.submit("P1.3", price=PRICE - 80_000) == "LOSS_REDUCE_ONLY"
-    assert arm(desk, "trader=alice") == "armed"
+    assert arm(desk, "trader=alice") == "armed loss"
     assert desk.submit("P1.4", price=PRICE - 80_000) == "approved"
     at(desk, 12)
     assert stages(desk)["strategy"] is LossStage.NORMAL

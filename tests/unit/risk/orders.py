@@ -75,6 +75,7 @@ POLICY = ExecutionPolicy(
     accounts=ANYTHING,
     passive_only=False,
     max_order_value=Decimal(100_000),
+    max_orders_per_minute=50,
 )
 LIMITS = Limits(
     currency="USD",
@@ -134,8 +135,8 @@ FACTS = Facts(
         LevelFacts(name, 40_000 * DOLLAR, 40_000 * DOLLAR, LossStage.NORMAL, 0, 400, 0)
         for name in ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
     ),
-    traffic=TrafficFacts(session=0, instrument=0, alike=0, levels=(0, 0, 0, 0, 0)),
-    halt=HaltFacts(kill="", logged_on=True, unknown_orders=0),
+    traffic=TrafficFacts(session=0, instrument=0, alike=0, minute=0, levels=(0, 0, 0, 0, 0)),
+    halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
 )
 CHILD = ChildFacts(
     side=Side.BUY,

@@ -51,6 +51,8 @@ def test_an_order_within_every_limit_is_approved() -> None:
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     # name: changes of the order, changes of the facts, verdict
     "kill": ({}, {"halt_kill": "all"}, "C23 KILLED"),
+    "throttled": ({}, {"halt_throttled": True}, "C8 THROTTLED"),
+    "an order too many in a minute": ({}, {"traffic_minute": 50}, "C8 THROTTLE_TRIPPED"),
     "no session": ({}, {"halt_logged_on": False}, "C6 NOT_LOGGED_ON"),
     "unknown orders": ({}, {"halt_unknown_orders": 1}, "C35 UNRECONCILED"),
     "no parent": ({}, {"parent": None}, "C19 UNKNOWN_PARENT"),
@@ -140,6 +142,7 @@ ALLOWED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the last look-alike": ({}, {"traffic_alike": 2}),
     "a sell of ours above the price": ({}, {"exposure_own_ask": PRICE + TICK}),
     "a buy of ours beside a buy": ({}, {"exposure_own_bid": PRICE + TICK}),
+    "last order of the minute": ({}, {"traffic_minute": 49}),
     "just not too long": ({}, {"exposure_position": 4500}),
     "just not too much gross": ({}, {"exposure_working_sell": 5500}),
     "last message of the instrument": ({}, {"traffic_instrument": 9}),
@@ -338,7 +341,9 @@ def loosest() -> Limits:
     return Limits(
         currency="USD",
         restricted=frozenset(),
-        strategies={"*": msgspec.structs.replace(POLICY, max_order_value=Decimal(LOOSE))},
+        strategies={
+            "*": msgspec.structs.replace(POLICY, max_order_value=Decimal(LOOSE), max_orders_per_minute=LOOSE)
+        },
         instruments={
             "AURA": msgspec.structs.replace(
                 LIMITS.instruments["AURA"], **{**everything, "max_order_value": Decimal(LOOSE)}
@@ -377,6 +382,7 @@ CEILINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "C5 MESSAGE_RATE",
     ),
     "look-alikes": ({}, {"traffic_alike": ceilings.MAX_ALIKE}, "C14 LOOK_ALIKE"),
+    "a minute's orders": ({}, {"traffic_minute": ceilings.MAX_ORDERS_PER_MINUTE}, "C8 THROTTLE_TRIPPED"),
     "firm's rate": (
         {},
         {"traffic_levels": (0, 0, 0, 0, ceilings.MAX_MESSAGES_PER_SECOND)},

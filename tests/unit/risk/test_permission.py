@@ -121,6 +121,10 @@ def test_a_strategys_largest_order_is_denied_with_the_limit_in_the_instruments_u
     assert f"limit={100 * PRICE}" in verdict.detail
 
 
+def test_a_strategy_without_a_throttle_is_denied_and_not_switched_off() -> None:
+    assert code(under=policy(max_orders_per_minute=0)) == "C6 NO_LIMIT"
+
+
 def test_a_strategy_without_a_largest_order_is_denied() -> None:
     assert code(under=policy(max_order_value=Decimal(0))) == "C3 MAX_ORDER_VALUE"
 
