@@ -447,7 +447,8 @@ class _Supervision(click.Group):
     """A group whose commands are imported when they are asked for."""
 
     def _group(self) -> click.Group:
-        found: click.Group = importlib.import_module("service.demo.supervision").GROUPS[self.name]
+        module = "service.demo.orders" if self.name == "orders" else "service.demo.supervision"
+        found: click.Group = importlib.import_module(module).GROUPS[self.name]
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -459,6 +460,7 @@ class _Supervision(click.Group):
 
 for _name, _help in (
     ("release", "Lift a kill, two people together."),
+    ("orders", "Show orders, compare them with the broker's book, or explain one."),
     ("limits", "Show the limits in force, or change them, two people together."),
     ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
 ):

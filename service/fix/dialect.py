@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -14,18 +14,21 @@ NEVER_OPTIONAL: Final = frozenset({17, 55, 150})
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one kind of counterparty departs from FIX 4.4.
+    """How one kind of counterparty departs from FIX 4.4, and what it can be asked.
 
     Attributes:
         optional: Tags that FIX 4.4 (or a fill) requires and this counterparty may leave out.
         legacy_exec_type: ExecType 1 and 2, told apart by ExecTransType (20), as in FIX 4.2.
         ignored: Message types that are dropped without an alarm.
+        order_status: What it answers about orders: ``mass`` (OrderMassStatusRequest, and OrderStatusRequest
+            for the rest), ``single`` (OrderStatusRequest), or ``none``.
     """
 
     description: str = ""
     optional: frozenset[int] = frozenset()
     legacy_exec_type: bool = False
     ignored: frozenset[str] = frozenset()
+    order_status: Literal["mass", "single", "none"] = "single"
 
     def __post_init__(self) -> None:
         if refused := sorted(self.optional & NEVER_OPTIONAL):

@@ -15,6 +15,7 @@ from service.fix.messages import (
     NewOrderSingle,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
+    OrderMassStatusRequest,
     OrderStatusRequest,
     Request,
 )
@@ -55,6 +56,7 @@ _PARTIES: Final = _template(
 )
 _ORDER_FIELDS: Final = _ORDER.count(SOH)
 _CANCEL: Final = _template("41=%s|11=%s|55=%s|54=%d|60=%s|38=%s|")
+_MASS_STATUS: Final = _template("584=%s|585=7|")
 _STATUS: Final = _template("11=%s|55=%s|54=%d|")
 
 
@@ -85,6 +87,9 @@ class Encoder:
             return self._order_cancel_replace_request(request)
         if type(request) is OrderStatusRequest:
             return self._order_status_request(request)
+        if type(request) is OrderMassStatusRequest:
+            text = _MASS_STATUS % _given(request.cl_ord_id, "MassStatusReqID")
+            return _message("AF", (text, _MASS_STATUS.count(SOH)))
         raise FixSendError(f"{type(request).__name__} is no request that FIX can send")
 
     def _new_order_single(self, request: NewOrderSingle) -> str:

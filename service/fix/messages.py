@@ -98,7 +98,23 @@ class OrderStatusRequest(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
 
 
-Request = NewOrderSingle | OrderCancelRequest | OrderCancelReplaceRequest | OrderStatusRequest
+class OrderMassStatusRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """MsgType AF: which orders of this session work at the broker, ours or not?
+
+    Attributes:
+        cl_ord_id: MassStatusReqID (584), which the answers repeat.
+    """
+
+    cl_ord_id: str
+
+
+Request = (
+    NewOrderSingle
+    | OrderCancelRequest
+    | OrderCancelReplaceRequest
+    | OrderStatusRequest
+    | OrderMassStatusRequest
+)
 
 
 class Inbound(Message, frozen=True, kw_only=True):
@@ -130,6 +146,9 @@ class ExecutionReport(Inbound, frozen=True, kw_only=True, tag="execution_report"
         last_capacity: LastCapacity (29).
         transact_time: UTC nanoseconds, 0 if absent.
         exec_ref_id: ExecID that a bust (``H``) or correction (``G``) refers to.
+        mass_status_id: MassStatusReqID (584) of the request that this is one of the answers to; ``symbol`` is
+            empty if the answer is that there is no such order.
+        last_report: LastRptRequested (912): no more answers to that request follow.
     """
 
     order_id: str
@@ -151,6 +170,8 @@ class ExecutionReport(Inbound, frozen=True, kw_only=True, tag="execution_report"
     transact_time: int = 0
     exec_ref_id: str = ""
     ord_rej_reason: int | None = None
+    mass_status_id: str = ""
+    last_report: bool = False
 
 
 class OrderCancelReject(Inbound, frozen=True, kw_only=True, tag="order_cancel_reject"):

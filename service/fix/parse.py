@@ -32,7 +32,7 @@ FILL_TYPES: Final = frozenset("FG")
 # fmt: off
 _READ: Final = frozenset(map(str, (
     11, 14, 17, 19, 20, 29, 30, 31, 32, 34, 35, 37, 38, 39, 41, 43, 44, 45, 52, 54, 55, 58, 60, 97,
-    102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 851,
+    102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 584, 851, 912,
 )))
 # fmt: on
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
@@ -42,6 +42,7 @@ _DIGITS: Final = 28
 _LIMIT: Final = 1 << 63
 _STATUS: Final = {str(s.value): s for s in OrdStatus}
 _SIDES: Final = {"1": Side.BUY, "2": Side.SELL}
+_REJECTED: Final = OrdStatus.REJECTED.value
 _LIQUIDITY: Final = {str(int(m)): m for m in Liquidity}
 _TEXT_LIMIT: Final = 512
 
@@ -97,6 +98,9 @@ class Parser:
             return _malformed(raw, fields, f"{type(error).__name__}: {error}")
 
     def _execution_report(self, fields: Fields, common: dict[str, Any]) -> ExecutionReport:
+        mass = fields.get("584", "")
+        if mass and fields.get("39") == _REJECTED and not fields.get("11"):
+            return _nothing_works(fields, mass, common)
         symbol = self._required(fields, "55", "Symbol")
         instrument = self._instruments.get(symbol)
         if instrument is None:
@@ -131,6 +135,8 @@ class Parser:
                 self._required(fields, "19", "ExecRefID") if exec_type in "GH" else fields.get("19", "")
             ),
             ord_rej_reason=_code(fields, "103"),
+            mass_status_id=mass,
+            last_report=fields.get("912") == "Y",
             **common,
         )
 
@@ -201,6 +207,21 @@ class Parser:
         if text not in EXEC_TYPES:
             _unknown_value("ExecType", "150", text)
         return text
+
+
+def _nothing_works(fields: Fields, mass: str, common: dict[str, Any]) -> ExecutionReport:
+    """The answer to an OrderMassStatusRequest that there is no such order; what else it says is filling."""
+    return ExecutionReport(
+        order_id="",
+        exec_id="",
+        exec_type="I",
+        ord_status=OrdStatus.REJECTED,
+        symbol="",
+        ord_rej_reason=_code(fields, "103"),
+        mass_status_id=mass,
+        last_report=True,
+        **common,
+    )
 
 
 def _from_legacy(exec_type: str, fields: Fields) -> str:

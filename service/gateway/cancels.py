@@ -12,6 +12,8 @@ from service.model.time import MILLISECOND, SECOND, Now
 
 _FIRST_RETRY: Final = 100 * MILLISECOND
 _LAST_RETRY: Final = 5 * SECOND
+NONE: Final = "none"
+"""The broker answers no question about orders."""
 
 
 def insist_cancel(state: State, order: Order, reason: str, now: Now) -> None:
@@ -69,13 +71,18 @@ def lost_sight(state: State, order: Order, reason: str, now: Now) -> None:
             reason=reason,
         )
         state.order_event(event, order.parent_id)
+        if state.order_status == NONE:
+            detail = (
+                f"cl_ord_id={order.cl_ord_id} order_id={order.order_id} child_id={order.child_id} {reason}"
+            )
+            state.alarm("ASK_THE_BROKER", detail, order.symbol, now)
     state.chasing[order.child_id] = order
     ask(state, order, now)
 
 
 def ask(state: State, order: Order, now: Now) -> None:
     """Ask the broker what became of an order, if it can be asked."""
-    if not state.logged_on:
+    if not state.logged_on or state.order_status == NONE:
         return
     order.asked = now.utc
     request = OrderStatusRequest(
@@ -110,20 +117,13 @@ def chase_due(state: State, now: Now) -> bool:
     )
 
 
-def chase_afresh(state: State, now: Now) -> None:
-    """The session is up: everything is due at once; what became of a runner's own cancel is asked first."""
-    for order in state.chasing.values():
-        order.asked = 0
-        if order.insist:
-            order.tried = order.tries = 0
-    chase(state, now)
-
-
 def _done(order: Order) -> bool:
     return not order.unknown and not (order.live and (order.insist or order.canceling))
 
 
 def _question_due(state: State, order: Order, now: Now) -> bool:
+    if state.order_status == NONE:
+        return False  # only a report that comes by itself, or a person, can tell
     return order.unknown and state.logged_on and now.utc - order.asked >= _LAST_RETRY
 
 

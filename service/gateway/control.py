@@ -7,6 +7,7 @@ from typing import Final
 from service.model.codec import Decoder
 from service.model.events import ChildSnapshot, ParentSnapshot
 from service.model.message import Message
+from service.model.orders import OrdStatus
 
 
 class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
@@ -70,6 +71,27 @@ class ParentsRequest(Message, frozen=True, kw_only=True, tag="parents_request"):
 
 class OrdersRequest(Message, frozen=True, kw_only=True, tag="orders_request"):
     """All live orders."""
+
+
+class ReconcileRequest(Message, frozen=True, kw_only=True, tag="reconcile_request"):
+    """Compare every live order with the broker's book now."""
+
+    reason: str = ""
+
+
+class ExplainRequest(Message, frozen=True, kw_only=True, tag="explain_request"):
+    """What the broker told a person about one order, outside the session.
+
+    Attributes:
+        cum_quantity: CumQty, lots.
+        price: Price units, of the lots that the gateway holds no execution of; 0 books none.
+    """
+
+    child_id: str
+    status: OrdStatus
+    cum_quantity: int
+    price: int = 0
+    reason: str = ""
 
 
 class KillInForce(Message, frozen=True, kw_only=True, tag="kill_in_force"):
@@ -181,7 +203,17 @@ class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     reason: str
 
 
-ControlRequest = Kill | Propose | Approve | LimitsRequest | StatusRequest | ParentsRequest | OrdersRequest
+ControlRequest = (
+    Kill
+    | Propose
+    | Approve
+    | LimitsRequest
+    | StatusRequest
+    | ParentsRequest
+    | OrdersRequest
+    | ReconcileRequest
+    | ExplainRequest
+)
 ControlReply = (
     KillReply | ProposeReply | ApproveReply | LimitsReply | StatusReply | ParentsReply | OrdersReply | Refused
 )

@@ -13,6 +13,7 @@ from service.gateway.control import (
     ControlReply,
     ControlRequest,
     Credentials,
+    ExplainRequest,
     Kill,
     KillReply,
     LimitsReply,
@@ -24,6 +25,7 @@ from service.gateway.control import (
     ParentsRequest,
     Propose,
     ProposeReply,
+    ReconcileRequest,
     Refused,
     StatusReply,
     StatusRequest,
@@ -31,6 +33,7 @@ from service.gateway.control import (
 )
 from service.gateway.kill import ALL
 from service.model.events import ChildSnapshot
+from service.model.orders import OrdStatus
 from service.settings import control_address
 from service.transport.stream import StreamClient
 
@@ -99,6 +102,35 @@ async def orders(run_dir: Path, timeout: float = 10.0) -> OrdersReply:
         ControlError: If it does not answer.
     """
     return await ask(control_address(run_dir), OrdersRequest(), OrdersReply, timeout)
+
+
+async def reconcile(run_dir: Path, reason: str, timeout: float = 10.0) -> OrdersReply:
+    """Have the broker asked about every live order; returns those.
+
+    Raises:
+        ControlError: If it does not answer.
+    """
+    return await ask(control_address(run_dir), ReconcileRequest(reason=reason), OrdersReply, timeout)
+
+
+async def explain(
+    run_dir: Path,
+    child_id: str,
+    status: OrdStatus,
+    cum_quantity: int,
+    price: int,
+    reason: str,
+    timeout: float = 10.0,
+) -> OrdersReply:
+    """Say what the broker told about an order; returns it as it is then.
+
+    Raises:
+        ControlError: If it does not answer, or knows no such order.
+    """
+    request = ExplainRequest(
+        child_id=child_id, status=status, cum_quantity=cum_quantity, price=price, reason=reason
+    )
+    return await ask(control_address(run_dir), request, OrdersReply, timeout)
 
 
 async def kill(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float = 10.0) -> KillReply:

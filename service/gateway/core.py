@@ -11,17 +11,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import arming, authority, killing, losses, orders, parents, reports
-from service.gateway.cancels import chase, chase_afresh, chase_due, insist_cancel, lost_sight
+from service.gateway import arming, authority, killing, losses, orders, parents, reconcile, reports
+from service.gateway.cancels import chase, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
     Approval,
     ArmInput,
+    ExplainInput,
     Input,
     Intent,
     KillInput,
     Noted,
     ParentInput,
     Proposed,
+    ReconcileInput,
     ReleaseInput,
     RunnerLost,
     Sent,
@@ -64,6 +66,8 @@ class Core:
             RunnerLost: self._runner_lost,
             KillInput: lambda given, now: killing.engage(self.state, given, now),
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
+            ReconcileInput: lambda given, now: reconcile.on_demand(self.state, given, now),
+            ExplainInput: lambda given, now: reports.explained(self.state, given, now),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
             Proposed: lambda given, now: authority.propose(self.state, given, now),
@@ -136,7 +140,7 @@ class Core:
                     order.stale = True
                     lost_sight(state, order, "the session was lost", now)
         elif given.logged_on and not was:
-            chase_afresh(state, now)
+            reconcile.logged_on(state, now)
 
     def _runner_lost(self, given: RunnerLost, now: Now) -> None:
         """C29: nobody looks after this runner's orders any more."""

@@ -14,6 +14,7 @@ from service.gateway.control import (
     Approve,
     ControlReply,
     ControlRequest,
+    ExplainRequest,
     Kill,
     KillInForce,
     KillReply,
@@ -25,11 +26,13 @@ from service.gateway.control import (
     ParentsReply,
     ParentsRequest,
     Propose,
+    ReconcileRequest,
     Refused,
     StatusReply,
     decode_request,
 )
 from service.gateway.countersign import Countersign
+from service.gateway.inputs import ExplainInput, ReconcileInput
 from service.gateway.killing import covered
 from service.gateway.shell import Shell
 from service.gateway.triggers import engage, user_name
@@ -170,7 +173,12 @@ class Control:
         elif isinstance(request, ParentsRequest):
             connection.send(self._parents(request))
         elif isinstance(request, OrdersRequest):
-            connection.send(OrdersReply(orders=self._working("")))
+            connection.send(OrdersReply(orders=self._orders()))
+        elif isinstance(request, ReconcileRequest):
+            shell.feed(ReconcileInput(by=who, reason=request.reason[:500]))
+            connection.send(OrdersReply(orders=self._orders()))
+        elif isinstance(request, ExplainRequest):
+            self._explain(connection, request, who)
         else:
             connection.send(self._status())
 
@@ -205,6 +213,36 @@ class Control:
         state = self.shell.core.state
         orders = covered(state, scope) if scope else state.ledger.live.values()
         return tuple(order.snapshot() for order in orders)
+
+    def _orders(self) -> tuple[ChildSnapshot, ...]:
+        """What works, and what is unknown though it may be over."""
+        assert self.shell is not None
+        state = self.shell.core.state
+        unknown = [o for o in state.chasing.values() if o.unknown and not o.live]
+        return tuple(order.snapshot() for order in (*state.ledger.live.values(), *unknown))
+
+    def _explain(self, connection: Connection, request: ExplainRequest, who: str) -> None:
+        shell = self.shell
+        assert shell is not None
+        if connection.peer_uid is None:
+            connection.send(Refused(reason="only a known user on the Unix socket may explain an order"))
+            return
+        order = shell.core.state.ledger.orders.get(request.child_id)
+        if order is None or not order.unknown:
+            connection.send(
+                Refused(reason=f"no unknown order {request.child_id}; see `slipstream orders show`")
+            )
+            return
+        explained = ExplainInput(
+            child_id=request.child_id,
+            status=request.status,
+            cum_quantity=request.cum_quantity,
+            price=request.price,
+            by=who,
+            reason=request.reason[:500],
+        )
+        shell.feed(explained)
+        shell.when_synced(lambda _: connection.send(OrdersReply(orders=(order.snapshot(),))))
 
     def _parents(self, request: ParentsRequest) -> ParentsReply:
         assert self.shell is not None

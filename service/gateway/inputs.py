@@ -17,6 +17,7 @@ from service.model.orders import (
     CancelChild,
     CancelParent,
     NewParent,
+    OrdStatus,
     PauseParent,
     ReplaceChild,
     ResumeParent,
@@ -32,12 +33,14 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         reference, limits: Texts of the two files, so that the journal explains itself for ever.
         on_runner_loss: ``leave``, ``pause`` or ``cancel`` (C29).
         max_command_age: A new parent older than this is refused, nanoseconds of UTC.
+        order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
     """
 
     reference: str
     limits: str
     on_runner_loss: str
     max_command_age: int
+    order_status: str = "single"
 
 
 class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):
@@ -111,6 +114,29 @@ class ReleaseInput(Message, frozen=True, kw_only=True, tag="release"):
     scope: str
     by: str
     reason: str
+
+
+class ReconcileInput(Message, frozen=True, kw_only=True, tag="reconcile"):
+    """A person wants every live order compared with the broker's book."""
+
+    by: str
+    reason: str
+
+
+class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
+    """What a person was told by the broker, outside the session, about one order.
+
+    Attributes:
+        cum_quantity: CumQty, lots.
+        price: Price units, of the lots that we hold no execution of; 0 books none.
+    """
+
+    child_id: str
+    status: OrdStatus
+    cum_quantity: int
+    by: str
+    reason: str
+    price: int = 0
 
 
 class Noted(Message, frozen=True, kw_only=True, tag="noted"):
@@ -191,6 +217,8 @@ Input = (
     | KillInput
     | ReleaseInput
     | ArmInput
+    | ReconcileInput
+    | ExplainInput
     | Noted
     | Proposed
     | Approval

@@ -102,7 +102,7 @@ def _covers(scope: str, parent: Parent) -> bool:
 
 def _covers_order(state: State, scope: str, order: Order) -> bool:
     try:
-        scopes = state.parents[order.parent_id].scopes
+        scopes = state.order_scopes(order)
         return scope == ALL or scope in scopes or scope in (f"model={order.model}", f"venue={order.venue}")
     except Exception:  # noqa: BLE001 - stricter, never weaker
         return True

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
+from service.gateway import reconcile
 from service.gateway.cancels import chase, lost_sight
+from service.gateway.inputs import ExplainInput
 from service.gateway.ledger import Applied, is_answer
 from service.gateway.lifecycle import CLOSED, FILLED
 from service.gateway.lifecycle import ReportKind as Kind
@@ -32,7 +34,36 @@ _UNKNOWN: Final = "UNKNOWN_ORDER"
 
 def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
     """An execution report (35=8)."""
-    order = state.ledger.find(report.cl_ord_id) or state.ledger.find(report.orig_cl_ord_id)
+    if report.mass_status_id:
+        _of_many(state, report, now)
+    else:
+        _of_one(state, report, now)
+
+
+def _of_many(state: State, report: ExecutionReport, now: Now) -> None:
+    """One answer to the question about everything that works; the order may be nobody's here."""
+    if report.symbol:
+        _of_one(state, report, now)
+        order = reconcile.find(state, report)
+        if order is not None:
+            state.mass_open.pop(order.child_id, None)
+    if report.last_report and report.mass_status_id == state.mass_id:
+        reconcile.mass_answered(state, now)
+
+
+def explained(state: State, given: ExplainInput, now: Now) -> None:
+    """A person says what the broker told about an order."""
+    for report in reconcile.explain(state, given, now):
+        _of_one(state, report, now)
+
+
+def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
+    if report.poss_dup and is_answer(report):
+        return  # what was so then need not be so now; whatever is still open is asked again
+    order = reconcile.find(state, report)
+    foreign = order is None
+    if order is None:
+        order = reconcile.adopt(state, report, now)
     if order is None:
         detail = f"cl_ord_id={report.cl_ord_id} order_id={report.order_id} exec_type={report.exec_type}"
         state.alarm(_UNKNOWN, f"{detail} exec_id={report.exec_id}", report.symbol, now)
@@ -42,8 +73,6 @@ def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
         state.alarm("REPORT_MISMATCH", f"cl_ord_id={report.cl_ord_id} {mismatch}", order.symbol, now)
         lost_sight(state, order, mismatch, now)
         return
-    if report.poss_dup and is_answer(report):
-        return  # what was so then need not be so now; whatever is still open is asked again
     if not order.sent:
         # It answers, so it was sent: the record of that is behind this report, or was lost with a crash.
         order.sent = True
@@ -63,6 +92,8 @@ def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
         state.chasing[order.child_id] = order
     if order.live and order.insist and order.request.value == "":
         chase(state, now)
+    if foreign:
+        reconcile.adopted(state, order, report, now)
     settle(state, order.parent_id, now)
 
 
@@ -210,7 +241,7 @@ def reject(state: State, report: BusinessReject | SessionReject, now: Now) -> No
     reason = report.text or f"reason={report.reason}"
     detail = f"cl_ord_id={report.cl_ord_id} msg_type={report.ref_msg_type} ref_seq={report.ref_seq_num}"
     state.alarm("MESSAGE_REJECTED", f"{detail} {reason}", order.symbol if order else "", now)
-    if order is None:
+    if reconcile.refused(state, report, now) or order is None:
         return
     if report.cl_ord_id in (order.cancel_id, order.replace_id):
         _refused(state, order, report.cl_ord_id, reason, now)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from service.fix.config import FixConfig
+from service.fix.dialect import load_dialect
 from service.fix.messages import Report
 from service.fix.session import FixSession
 from service.gateway.core import Core
@@ -135,6 +136,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         limits=limits_text,
         on_runner_loss=settings.on_runner_loss,
         max_command_age=int(settings.max_command_age * SECOND),
+        order_status=load_dialect(config.dialects, config.dialect).order_status,
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:
@@ -206,7 +208,7 @@ class _Gateway:
             stack.push_async_callback(self._producer.stop)
             shell.feed(started)
             await self._synced()
-            self._runners.expect({order.runner for order in state.ledger.live.values()})
+            self._runners.expect({order.runner for order in state.ledger.live.values() if order.runner})
             await self._control.server.start()
             stack.push_async_callback(self._control.server.stop)
             admit_group(

@@ -132,6 +132,11 @@ class State:
         offsets: Newest offset of ``parents.v1`` by partition.
         approved_limits: Text of limits that two people have put in place of the file's; empty if none.
         report_seq: MsgSeqNum of the newest report of the broker.
+        order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
+        mass_id: MassStatusReqID of the question about everything that is not answered in full; else empty.
+        mass_open: Live orders, by child id, that its answers have not told of yet.
+        foreign: Adopted orders by the broker's OrderID.
+        lives: Numbers of ClOrdIDs given, by the prefix of each life.
         effects: What the input at hand has done so far.
     """
 
@@ -157,6 +162,11 @@ class State:
         self.offsets: dict[int, int] = {}
         self.report_seq = 0
         self.effects: list[Effect] = []
+        self.order_status = "single"
+        self.mass_id = ""
+        self.mass_open: dict[str, None] = {}
+        self.foreign: dict[str, Order] = {}
+        self.lives: dict[str, int] = {}
         self._life = 0
         self._numbers = 0
         self._prefix = ""
@@ -181,6 +191,7 @@ class State:
         self._life = max(self._life + 1, now.utc // MILLISECOND)
         self._prefix, self._numbers = f"{_base36(self._life)}-", 0
         self.logged_on = self.reachable = False
+        self.order_status, self.mass_id = started.order_status, ""
 
     def change_limits(self, text: str) -> None:
         """Limits that two people approved; they hold until the limits file is another one (C43).
@@ -207,11 +218,15 @@ class State:
     def next_cl_ord_id(self) -> str:
         """A ClOrdID never used before."""
         self._numbers += 1
+        self.lives[self._prefix] = self._numbers
         return f"{self._prefix}{self._numbers}"
 
     def order_event(self, event: ChildReport | ParentEvent, key: str, *, runners: bool = True) -> None:
-        """Put what happened to an order or parent on the record, and tell the runners."""
-        self.effects.append(Publish(ORDERS, key.encode(), event, runners))
+        """Put what happened to an order or parent on the record, and tell the runners.
+
+        An adopted order has no parent, so its ``key`` is empty and no runner is told.
+        """
+        self.effects.append(Publish(ORDERS, key.encode(), event, runners and key != ""))
 
     def risk_event(self, event: RiskEvent, key: str, *, runners: bool = False) -> None:
         """Put a denial, a kill or an alarm on the record."""
@@ -272,10 +287,20 @@ class State:
             children=tuple(order.snapshot() for order in progress.live.values()),
         )
 
+    def order_scopes(self, order: Order) -> frozenset[str]:
+        """Scopes of kills that cover this order; of an adopted one no more is known than its instrument.
+
+        Raises:
+            KeyError: If its parent is not known.
+        """
+        if not order.parent_id:
+            return frozenset((f"symbol={order.symbol}",))
+        return self.parents[order.parent_id].scopes
+
     def kill_covering(self, order: Order) -> str:
         """Scope of a kill that covers this order; what cannot be judged is covered by any (C23)."""
         try:
-            return self.kills.covering(self.parents[order.parent_id].scopes, order.model, order.venue)
+            return self.kills.covering(self.order_scopes(order), order.model, order.venue)
         except Exception:  # noqa: BLE001 - stricter, never weaker
             return next(iter(self.kills.engaged), "")
 

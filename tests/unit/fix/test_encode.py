@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from service.fix.config import FIX_CONFIGS
 from service.fix.encode import Encoder
-from service.fix.messages import Attribution, FixSendError, OrderCancelRequest, OrderStatusRequest
+from service.fix.messages import (
+    Attribution,
+    FixSendError,
+    OrderCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
+)
 from service.model.orders import OrdType, Side, TimeInForce
 from service.risk.gate import Approved
 from tests.unit.fix.support import (
@@ -118,6 +124,13 @@ def test_replace_when_encoded_then_it_restates_the_order_as_approved() -> None:
 def test_status_request_when_the_order_id_is_unknown_then_it_is_left_out() -> None:
     fields = read(on_the_wire(ENCODE(STATUS)))
     assert (fields[35], fields[11], 37 in fields) == ("H", "O-1", False)
+
+
+def test_mass_status_request_when_encoded_then_it_asks_for_all_orders() -> None:
+    fields = read(on_the_wire(ENCODE(OrderMassStatusRequest(cl_ord_id="M-1"))))
+    assert {tag: fields[tag] for tag in (35, 584, 585)} == {35: "AF", 584: "M-1", 585: "7"}
+    with pytest.raises(FixSendError, match="MassStatusReqID is empty"):
+        ENCODE(OrderMassStatusRequest(cl_ord_id=""))
 
 
 def test_settings_when_they_ask_for_it_then_digits_and_capacity_follow() -> None:

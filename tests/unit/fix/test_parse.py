@@ -207,6 +207,31 @@ def test_message_type_when_unknown_then_it_is_malformed_unless_the_dialect_ignor
     assert parse(news, Dialect(ignored=frozenset({"B"}))) is None
 
 
+def test_mass_answer_when_it_is_about_an_order_then_it_names_the_question() -> None:
+    report = parse(FILL | {150: "I", 584: "M-1", 911: "2", 912: "N"})
+    assert isinstance(report, ExecutionReport)
+    assert (report.mass_status_id, report.last_report, report.cl_ord_id) == ("M-1", False, "O-1")
+    last = parse(FILL | {150: "I", 584: "M-1", 911: "2", 912: "Y"})
+    assert isinstance(last, ExecutionReport)
+    assert last.last_report
+
+
+def test_mass_answer_when_no_order_works_then_what_fills_the_form_does_not_matter() -> None:
+    nothing = {35: "8", 34: "9", 37: "NONE", 17: "0", 150: "I", 39: "8", 55: "[N/A]", 54: "1", 584: "M-1"}
+    report = parse(nothing | {911: "0", 103: "5"})
+    assert isinstance(report, ExecutionReport)
+    assert (report.symbol, report.mass_status_id, report.last_report) == ("", "M-1", True)
+    assert "not an instrument" in malformed({k: v for k, v in nothing.items() if k != 584})
+
+
+def test_dialects_when_shipped_then_each_says_what_it_can_be_asked() -> None:
+    path = FIX_CONFIGS / "dialects.toml"
+    asked = {
+        name: load_dialect(path, name).order_status for name in ("strict", "lenient", "fix42-style", "mute")
+    }
+    assert asked == {"strict": "mass", "lenient": "single", "fix42-style": "single", "mute": "none"}
+
+
 def test_dialect_when_a_tag_is_optional_then_its_absence_is_none() -> None:
     lenient = load_dialect(FIX_CONFIGS / "dialects.toml", "lenient")
     report = parse({k: v for k, v in FILL.items() if k not in (37, 54, 151)}, lenient)

@@ -12,6 +12,7 @@ from service.fix.messages import (
     OrderCancelReject,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
+    OrderMassStatusRequest,
     OrderStatusRequest,
 )
 from service.gateway.core import Core
@@ -100,7 +101,14 @@ class Driver:
     Requests for FIX are handed over at once (``sent``) unless ``hold`` is set.
     """
 
-    def __init__(self, *, limits: str = LIMITS, on_runner_loss: str = "cancel", begin: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        limits: str = LIMITS,
+        on_runner_loss: str = "cancel",
+        order_status: str = "single",
+        begin: bool = True,
+    ) -> None:
         self.core = Core()
         self.utc = UTC
         self.market = MARKET
@@ -112,7 +120,11 @@ class Driver:
         self.published: list[Any] = []
         self.held: list[Send] = []
         self._started = Started(
-            reference=REFERENCE, limits=limits, on_runner_loss=on_runner_loss, max_command_age=600 * SECOND
+            reference=REFERENCE,
+            limits=limits,
+            on_runner_loss=on_runner_loss,
+            max_command_age=600 * SECOND,
+            order_status=order_status,
         )
         if begin:
             self.start()
@@ -346,6 +358,10 @@ class Driver:
         return self.sent(OrderCancelReplaceRequest)
 
     @property
+    def mass_questions_sent(self) -> list[OrderMassStatusRequest]:
+        return self.sent(OrderMassStatusRequest)
+
+    @property
     def questions_sent(self) -> list[OrderStatusRequest]:
         return self.sent(OrderStatusRequest)
 
@@ -404,6 +420,9 @@ def digest(core: Core) -> dict[str, Any]:
         "chasing": list(state.chasing),
         "offsets": state.offsets,
         "report_seq": state.report_seq,
+        "asking": (state.order_status, state.mass_id, list(state.mass_open)),
+        "foreign": {order_id: order.child_id for order_id, order in state.foreign.items()},
+        "lives": state.lives,
         "next_id": (state._prefix, state._numbers),
     }
 

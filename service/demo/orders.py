@@ -1,0 +1,79 @@
+"""Orders at the broker from the command line: show them, compare them with its book, explain one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from service.gateway import control_client
+from service.model.events import ChildSnapshot
+from service.model.orders import OrdStatus
+
+_RUN_DIR = click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs/default"),
+    envvar="SLIPSTREAM_RUN_DIR",
+    show_default=True,
+    help="Folder of the run.",
+)
+_REASON = click.option("--reason", required=True, help="For the record.")
+_STATUSES: Final = ("new", "partially_filled", "filled", "canceled", "rejected", "expired", "done_for_day")
+
+
+@click.group()
+def orders() -> None:
+    """Orders at the broker, those included that nobody here sent."""
+
+
+@orders.command()
+@_RUN_DIR
+def show(run_dir: Path) -> None:
+    """Show every order that works or is unknown."""
+    _show(asyncio.run(control_client.orders(run_dir)).orders)
+
+
+@orders.command()
+@_REASON
+@_RUN_DIR
+def reconcile(reason: str, run_dir: Path) -> None:
+    """Ask the broker about every order; its answers show in `orders show` and are on record."""
+    reply = asyncio.run(control_client.reconcile(run_dir, reason))
+    click.echo(f"the broker is asked; {len(reply.orders)} orders work or are unknown here")
+
+
+@orders.command()
+@click.argument("child")
+@click.option("--status", type=click.Choice(_STATUSES), required=True, help="OrdStatus, as the broker says.")
+@click.option("--cum", type=click.IntRange(min=0), required=True, help="CumQty, as the broker says; lots.")
+@click.option(
+    "--price",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Price units: books what of --cum the gateway has no execution of. Without it nothing is booked.",
+)
+@_REASON
+@_RUN_DIR
+def explain(child: str, status: str, cum: int, price: int, reason: str, run_dir: Path) -> None:
+    """Put on record what the broker told you about an order that is unknown."""
+    work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason)
+    _show(asyncio.run(work).orders)
+
+
+GROUPS: Final = {"orders": orders}
+
+
+def _show(found: Sequence[ChildSnapshot]) -> None:
+    if not found:
+        click.echo("no order works or is unknown")
+    for order in found:
+        marks = [mark for mark in (order.pending, "UNKNOWN" if order.unknown else "") if mark]
+        state = " ".join([order.status.name.lower(), *marks])
+        click.echo(
+            f"{order.child_id}  {order.cl_ord_id}  {order.side.name} {order.quantity} {order.symbol} at "
+            f"{order.price}, {order.cum_quantity} filled: {state}"
+        )
