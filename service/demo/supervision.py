@@ -14,7 +14,7 @@ import click
 
 from service.gateway import control_client
 from service.gateway.people import May, add_person, parse_people, table
-from service.gateway.proposals import LIMITS, RELEASE
+from service.gateway.proposals import ARM, LIMITS, RELEASE
 
 _RUN_DIR = click.option(
     "--run-dir",
@@ -130,6 +130,31 @@ def release_approve(proposal: str, person: str, reason: str, run_dir: Path) -> N
 
 
 @click.group()
+def arm() -> None:
+    """Let what has stopped itself trade again, two people together."""
+
+
+@arm.command("propose")
+@click.argument("scope")
+@_AS
+@_REASON
+@_RUN_DIR
+def arm_propose(scope: str, person: str, reason: str, run_dir: Path) -> None:
+    """Propose to arm LEVEL=NAME, as the status shows it; another person approves it."""
+    _proposed(ARM, run_dir, person, reason, target=scope)
+
+
+@arm.command("approve")
+@click.argument("proposal")
+@_AS
+@_OWN_REASON
+@_RUN_DIR
+def arm_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+    """Arm what another person proposed to arm; its throttle counts anew, and its loss from here."""
+    _approved(ARM, proposal, run_dir, person, reason)
+
+
+@click.group()
 def limits() -> None:
     """Show the limits in force, or change them, two people together."""
 
@@ -210,4 +235,4 @@ def people_list(file: Path) -> None:
         )
 
 
-GROUPS: Final[dict[str, click.Group]] = {"release": release, "limits": limits, "people": people}
+GROUPS: Final[dict[str, click.Group]] = {"release": release, "arm": arm, "limits": limits, "people": people}

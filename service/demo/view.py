@@ -246,6 +246,7 @@ def status_lines(status: StatusReply) -> list[str]:
     lines += [
         f"proposal   {p.proposal} by {p.by}: {p.action} {p.target}: {p.reason}" for p in status.proposals
     ]
+    lines += [f"stopped    {scope} by itself: {why}" for scope, why in status.latched.items()]
     lines += [f"HALTED     {status.halted}"] if status.halted else []
     lines += [
         f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"

@@ -15,6 +15,19 @@ def arm(state: State, given: ArmInput, now: Now) -> None:
     state.audit(given.by, "arm", given.scope, given.reason, outcome, now)
 
 
+def latched(state: State) -> dict[str, str]:
+    """What has stopped itself, by ``LEVEL=NAME``, and why."""
+    found = {
+        f"{level.value}={name}": f"loss {book.stage.name.lower()}"
+        for (level, name), book in state.ledger.books.all.items()
+        if book.stage >= LossStage.REDUCE_ONLY
+    }
+    for name in state.throttle.tripped:
+        scope = f"{Level.STRATEGY.value}={name}"
+        found[scope] = f"{found[scope]}, throttle" if scope in found else "throttle"
+    return found
+
+
 def _open(state: State, scope: str) -> list[str]:
     key, _, name = scope.partition("=")
     if key not in LEVELS:

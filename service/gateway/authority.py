@@ -1,4 +1,4 @@
-"""What needs two people: lifting a kill (C27) and changing a limit (C43).
+"""What needs two people: lifting a kill (C27), changing a limit (C43), arming what stopped itself (C8, C22).
 
 One proposes, another approves. That both are who they say has been verified before an input gets here; that
 they are two is decided here, from the inputs, so that a replay decides alike. Every step is audited.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.gateway import killing
-from service.gateway.inputs import Approval, Proposed, ReleaseInput, Unauthorised
+from service.gateway import arming, killing
+from service.gateway.inputs import Approval, ArmInput, Proposed, ReleaseInput, Unauthorised
 from service.gateway.limits_file import LimitsFileError, parse_limits
-from service.gateway.proposals import LIMITS, MOST_OPEN, RELEASE, Proposal
+from service.gateway.proposals import ARM, LIMITS, MOST_OPEN, RELEASE, Proposal
 from service.gateway.state import State
 from service.model.time import Now
 
@@ -49,6 +49,10 @@ def may_not_propose(state: State, given: Proposed) -> str:
         engaged = state.kills.engaged
         in_force = ", ".join(engaged) or "none"
         return "" if given.target in engaged else f"no kill {given.target} is in force; in force: {in_force}"
+    if given.action == ARM:
+        latched = arming.latched(state)
+        off = ", ".join(latched) or "nothing"
+        return "" if given.target in latched else f"{given.target} has not stopped itself; it has: {off}"
     if given.action == LIMITS:
         try:
             limits = parse_limits(given.text, "proposed limits", state.reference)
@@ -72,6 +76,9 @@ def approve(state: State, given: Approval, now: Now) -> None:
     both = f"{proposal.by} and {given.by}"
     if proposal.action == RELEASE:
         killing.release(state, ReleaseInput(scope=proposal.target, by=both, reason=proposal.reason), now)
+        return
+    if proposal.action == ARM:
+        arming.arm(state, ArmInput(scope=proposal.target, by=both, reason=proposal.reason), now)
         return
     state.change_limits(proposal.text)
     outcome = f"in force, before {proposal.base}"

@@ -31,8 +31,8 @@ class Propose(Message, frozen=True, kw_only=True, tag="propose_request"):
     """One person proposes what takes two (C27, C43).
 
     Attributes:
-        action: ``release`` or ``limits``.
-        target: Exactly the scope of the kill; of limits nothing, their version is computed.
+        action: ``release``, ``limits`` or ``arm``.
+        target: Exactly the scope of the kill or of what to arm; of limits nothing, their version is computed.
         text: Of the new limits file.
     """
 
@@ -164,6 +164,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
         heartbeat_age: Nanoseconds of UTC since the feed's last heartbeat; -1 before the first.
         positions: Lots by symbol, signed.
         proposals: What waits for another person.
+        latched: What has stopped itself, by ``LEVEL=NAME``, and why.
     """
 
     session: str
@@ -182,6 +183,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
     reference_version: str
     journal_seq: int
     pending_records: int
+    latched: dict[str, str]
     proposals: tuple[OpenProposal, ...] = ()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from service.gateway.arming import latched
 from service.gateway.control import (
     Approve,
     ControlReply,
@@ -292,6 +293,7 @@ class Control:
                 )
                 for p in state.proposals.open.values()
             ),
+            latched=latched(state),
         )
 
 

@@ -159,8 +159,8 @@ class Proposed(Message, frozen=True, kw_only=True, tag="proposed"):
     """A person, verified, proposes what takes two (C27, C43).
 
     Attributes:
-        action: ``release`` or ``limits``.
-        target: Scope of the kill, or version of the new limits; ``text``: theirs.
+        action: ``release``, ``limits`` or ``arm``.
+        target: Scope of the kill, version of the new limits (``text``: theirs), or what to arm.
         station: Where the person is: the operating-system user, as the kernel has it, and the process where
             users are not told apart.
     """

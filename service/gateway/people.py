@@ -43,6 +43,7 @@ class May(enum.StrEnum):
 
     RELEASE = "release"
     LIMITS = "limits"
+    ARM = "arm"
 
 
 class Person(BaseModel):

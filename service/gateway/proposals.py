@@ -8,6 +8,7 @@ from service.model.time import SECOND
 
 RELEASE: Final = "release"
 LIMITS: Final = "limits"
+ARM: Final = "arm"
 
 LIFE: Final = 600 * SECOND
 """UTC after which a proposal is void."""
@@ -19,8 +20,8 @@ class Proposal(NamedTuple):
     """One proposal.
 
     Attributes:
-        action: ``release`` or ``limits``.
-        target: Scope of the kill, or version of the new limits.
+        action: ``release``, ``limits`` or ``arm``.
+        target: Scope of the kill, version of the new limits, or ``LEVEL=NAME`` of what has stopped itself.
         text: Of the new limits.
         base: Version of the limits that it was made against.
         by: Who proposed it; ``station``: operating-system user, and process where users are not told apart.

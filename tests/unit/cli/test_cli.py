@@ -200,7 +200,7 @@ def test_what_takes_two_people_wants_to_know_who_and_why(arguments: tuple[str, .
     assert "Missing option" in result.output
 
 
-@pytest.mark.parametrize("group", ["release", "limits", "people"])
+@pytest.mark.parametrize("group", ["release", "arm", "limits", "people"])
 def test_no_command_takes_a_secret_as_an_argument(group: str) -> None:
     from service.demo.supervision import GROUPS
 

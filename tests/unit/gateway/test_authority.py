@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.gateway.arming import latched
 from service.gateway.authority import may_not_propose
 from service.gateway.countersign import version_of
 from service.gateway.inputs import Proposed, ReleaseInput, Started, Unauthorised
@@ -154,6 +155,27 @@ def test_a_journal_from_before_it_took_two_is_folded_as_it_was(desk: Driver) -> 
     assert not killed(desk)
 
 
+# Arming
+
+
+def test_two_people_arm_a_strategy_that_has_stopped_itself(desk: Driver) -> None:
+    desk.release()
+    desk.core.state.throttle.trip("twap", desk.utc)
+    assert latched(desk.core.state) == {"strategy=twap": "throttle"}
+    desk.propose("arm", "strategy=twap")
+    desk.approve(action="arm", target="strategy=twap", by="carol")
+    assert latched(desk.core.state)
+    desk.approve(action="arm", target="strategy=twap")
+    assert not latched(desk.core.state)
+    entry = last(desk)
+    assert (entry.who, entry.action, entry.outcome) == ("carol and dave", "arm", "armed throttle")
+
+
+def test_what_has_not_stopped_itself_is_not_armed(desk: Driver) -> None:
+    assert not desk.propose("arm", "strategy=twap")
+    assert last(desk).outcome == "refused: strategy=twap has not stopped itself; it has: nothing"
+
+
 # Limits
 
 
@@ -261,6 +283,7 @@ def test_what_has_been_lost_already_is_held_against_tighter_limits_at_once(tradi
     change(trading, text)
     approve(trading, text)
     assert "LOSS_HALTED" in trading.alarms()
+    assert latched(trading.core.state) == {"strategy=twap": "loss halted", "trader=alice": "loss halted"}
     assert digest(trading.replayed()) == digest(trading.core)
 
 
