@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from service.fix.messages import ExecutionReport
 from service.gateway.books import Books
-from service.gateway.lifecycle import FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
+from service.gateway.lifecycle import CLOSED, FILLED, PARTIALLY_FILLED, REQUEST, STATUS, Request, kind_of
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Execution, Order
 from service.gateway.resting import Resting
@@ -22,6 +22,8 @@ _UNKNOWN_ORDER: Final = 5
 """OrdRejReason (103): the broker does not know the order that it was asked about."""
 
 _UNDECIDED: Final = frozenset((OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE))
+
+_BUSTED: Final = Execution(0, 0)
 
 KEPT: Final = 20_000
 """Orders that are over and still remembered; a report of an older one is an alarm."""
@@ -199,6 +201,7 @@ class Ledger:
         if not answer and (kind, report.exec_id) in order.seen:
             return Applied(order, kind, duplicate=True, was=was)
         fill, illegal = self._execute(order, kind, report)
+        self._reopen(order, kind, report, answer)
         status, request = STATUS.get((order.status, kind)), self._next_request(order, kind, report)
         if not illegal and (status is None or request is None):
             illegal = f"status={order.status.name} request={order.request.name} report={kind.name}"
@@ -215,6 +218,14 @@ class Ledger:
         self._settle(order)
         self._recount(order)
         return Applied(order, kind, fill, False, illegal, was_live and not order.live, was, lost)
+
+    def _reopen(self, order: Order, kind: Kind, report: ExecutionReport, answer: bool) -> None:
+        """Full no longer: after a bust or a correction only the broker's word says whether the rest works."""
+        if order.status is not FILLED or order.cum_quantity >= order.quantity:
+            return
+        changed = kind is Kind.BUSTED or kind is Kind.CORRECTED
+        if answer or (changed and report.ord_status not in CLOSED):
+            order.status = PARTIALLY_FILLED if order.cum_quantity else OrdStatus.NEW
 
     def _resolve_stale(self, order: Order, report: ExecutionReport) -> str:
         """A request went out before the connection broke; the broker's answer tells what came of it."""
@@ -291,16 +302,21 @@ class Ledger:
             return fill, ""
         if kind is not Kind.BUSTED and kind is not Kind.CORRECTED:
             return None, ""
-        now = Execution(0, 0)
+        now = _BUSTED
         if kind is Kind.CORRECTED:
             if quantity is None or quantity < 0 or price is None or price < 0:
                 return None, f"correction of {report.exec_ref_id} quantity={quantity} price={price}"
             now = Execution(quantity, price)
         if not report.exec_ref_id:
             return None, f"{kind.value} without exec_ref_id"
+        # A correction of a correction may refer to the first execution or to the correction before it.
+        root = order.roots.get(report.exec_ref_id, report.exec_ref_id)
+        order.roots[report.exec_id] = root
+        if kind is Kind.CORRECTED and order.executions.get(root) == _BUSTED:
+            return None, ""  # a bust is the end of an execution; the correction before it came late
         before = order.cum_quantity
-        self._book(order, report.exec_ref_id, now)
-        order.seen.add((Kind.TRADED, report.exec_ref_id))
+        self._book(order, root, now)
+        order.seen.add((Kind.TRADED, root))
         order.told_quantity = max(order.cum_quantity, order.told_quantity + order.cum_quantity - before)
         return now, ""
 

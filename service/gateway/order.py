@@ -29,6 +29,7 @@ class Order:
         cum_quantity, money: Sums over its executions; money is price x lots.
         told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
         counted, counted_unknown, resting: What of it is in the counters of exposure and own prices.
+        roots: The execution that a bust or correction is about in the end, by its own ExecID.
         seen: Reports applied, by what they said and ExecID.
         sent: The bytes were handed to FIX.
         unknown: Only the broker's answer says what became of it.
@@ -65,6 +66,7 @@ class Order:
         "replace_quantity",
         "request",
         "resting",
+        "roots",
         "runner",
         "seen",
         "sent",
@@ -137,6 +139,7 @@ class Order:
         self.counted_unknown = False
         self.resting: tuple[int, ...] = ()
         self.executions: dict[str, Execution] = {}
+        self.roots: dict[str, str] = {}
         self.seen: set[tuple[Kind, str]] = set()
         self.sent = False
         self.sent_utc = 0

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
 from service.gateway import reconcile
-from service.gateway.cancels import chase, lost_sight
+from service.gateway.cancels import chase, insist_cancel, lost_sight
 from service.gateway.inputs import ExplainInput
 from service.gateway.ledger import Applied, is_answer
 from service.gateway.lifecycle import CLOSED, FILLED
@@ -90,6 +90,8 @@ def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
         detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
         state.alarm("FILL_MISSING", detail, order.symbol, now)
         state.chasing[order.child_id] = order
+    if order.live and order.parent_id not in state.open:
+        insist_cancel(state, order, "its parent is over", now)  # a bust made it work again
     if order.live and order.insist and order.request.value == "":
         chase(state, now)
     if foreign:

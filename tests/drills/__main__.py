@@ -25,6 +25,7 @@ def main() -> int:
     seconds = time.monotonic() - began
     for place, count in sorted(result.places.items()):
         print(f"kills at '{place}': {count}")
+    print(f"orders={result.orders} fills={result.fills}")
     print(f"{result.events / seconds:.0f} events a second")
     if result.failure:
         print(result.failure)

@@ -26,7 +26,7 @@ from service.model.time import MILLISECOND, SECOND
 from tests.drills.broker import BookOrder, deals
 from tests.drills.gateway import PLACES, SESSION
 from tests.drills.invariants import Violation
-from tests.drills.world import MAX_STUCK, SYMBOLS, World
+from tests.drills.world import FULL, MAX_STUCK, SYMBOLS, World
 from tests.unit.gateway.driver import PRICE
 
 SOH = "\x01"
@@ -318,6 +318,8 @@ def number(world: World) -> None:
     if not line.said:
         return
     index = rng.randrange(min(4, len(line.said))) if rng.random() < 0.25 else 0
+    if _changes_a_deal(line.said[index][0]):
+        index = 0  # busts and corrections of one execution come in their order
     text, order = line.said[index]
     odd = rng.random()
     if odd < 0.03:
@@ -325,10 +327,14 @@ def number(world: World) -> None:
         line.store.append((text + f"97=Y{SOH}" if rng.random() < 0.5 else text, order))
     elif odd < 0.037 and order is not None:
         _falsify(world, index)
-    elif odd < 0.09 and f"{SOH}150=I{SOH}" not in text:
+    elif odd < 0.09 and f"{SOH}150=I{SOH}" not in text and not _changes_a_deal(text):
         line.late.append(line.said.pop(index))
     else:
         line.number(index)
+
+
+def _changes_a_deal(text: str) -> bool:
+    return f"{SOH}150=G{SOH}" in text or f"{SOH}150=H{SOH}" in text
 
 
 def send_late(world: World) -> None:
@@ -355,7 +361,7 @@ def _falsify(world: World, index: int) -> None:
         world.lied.append((order, exec_id))
         return
     if traded or fields.get("150") in ("G", "H"):
-        world.lied.append((order, fields.get("19") or exec_id))
+        world.lied.append((order, order.root(fields.get("19") or exec_id)))
         order.lies += 1
     else:
         world.concealed += 1
@@ -394,7 +400,7 @@ def broker_restart(world: World) -> None:
             fields = dict(item.split("=", 1) for item in text.split(SOH) if item)
             if order is not None and fields.get("150") in ("F", "G", "H"):
                 order.lies += 1
-                world.lied.append((order, fields.get("19") or fields["17"]))
+                world.lied.append((order, order.root(fields.get("19") or fields["17"])))
             else:
                 world.concealed += 1
         world.expected = 1
@@ -423,7 +429,7 @@ def slow_disk(world: World) -> None:
 
 def full_disk(world: World) -> None:
     world.note("disk full")
-    world.gateway.journal.fail("the disk is full")
+    world.gateway.journal.fail(FULL)
 
 
 def wait(world: World) -> None:

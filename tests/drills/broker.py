@@ -14,13 +14,19 @@ FINAL = frozenset("2348C")
 
 
 class Deal:
-    """One execution; ``most`` is the largest quantity that was ever claimed for it."""
+    """One execution.
 
-    __slots__ = ("most", "price", "quantity")
+    Attributes:
+        most: The largest quantity that was ever claimed for it.
+        newest: ExecID of the newest report that changed it.
+    """
 
-    def __init__(self, quantity: int, price: int) -> None:
+    __slots__ = ("most", "newest", "price", "quantity")
+
+    def __init__(self, exec_id: str, quantity: int, price: int) -> None:
         self.quantity = self.most = quantity
         self.price = price
+        self.newest = exec_id
 
 
 class BookOrder:
@@ -46,6 +52,7 @@ class BookOrder:
         self.ids = {self.current}
         self.status = "A"
         self.deals: dict[str, Deal] = {}
+        self.roots: dict[str, str] = {}
         self.asks: list[tuple[str, str, int, int]] = []
         self.cum = self.claimed = 0
         self.given_up = 0
@@ -56,6 +63,10 @@ class BookOrder:
     @property
     def open(self) -> bool:
         return self.status not in FINAL
+
+    def root(self, exec_id: str) -> str:
+        """The execution that an ExecID is about in the end."""
+        return self.roots.get(exec_id, exec_id)
 
     @property
     def money(self) -> int:
@@ -98,10 +109,14 @@ class Broker:
     Args:
         strict_orig: A request must name the newest accepted ClOrdID (41), else the order is "unknown".
         echo: A status answer goes by the ClOrdID that was asked for, not by the current one.
+        reopens: A full order of which something is taken back works again.
+        chain_refs: ExecRefID of a bust or correction is that of the correction before, where there was one.
         unknown_as_i: An order asked for and not known is answered with ExecType I, not 8.
     """
 
-    def __init__(self, *, strict_orig: bool, echo: bool, unknown_as_i: bool) -> None:
+    def __init__(
+        self, *, strict_orig: bool, echo: bool, reopens: bool, chain_refs: bool, unknown_as_i: bool
+    ) -> None:
         self.orders: dict[str, BookOrder] = {}
         self.by_id: dict[str, BookOrder] = {}
         self.out: list[tuple[str, BookOrder | None]] = []
@@ -109,6 +124,8 @@ class Broker:
         self.new_orders: list[str] = []
         self._strict_orig = strict_orig
         self._echo = echo
+        self._reopens = reopens
+        self._chain_refs = chain_refs
         self._unknown_as_i = unknown_as_i
         self._order_ids = 0
         self._exec_ids = 0
@@ -201,7 +218,7 @@ class Broker:
             return
         self._exec_ids += 1
         exec_id = f"X{self._exec_ids}"
-        order.deals[exec_id] = Deal(quantity, price)
+        order.deals[exec_id] = Deal(exec_id, quantity, price)
         order.cum += quantity
         order.claimed += quantity
         if order.open:
@@ -254,7 +271,7 @@ class Broker:
         if order.open:
             order.status = "2" if order.cum >= order.quantity else "1" if order.cum else "0"
         last = (quantity, price) if exec_type == "G" else None
-        self._report(order, exec_type, last=last, refers=exec_id)
+        self._refer(order, exec_id, exec_type, last)
         if not order.open:
             self._drop_asks(order)
 
@@ -281,6 +298,14 @@ class Broker:
             self._report(order, "H", refers=exec_id)
 
     # What goes out
+
+    def _refer(self, order: BookOrder, exec_id: str, exec_type: str, last: tuple[int, int] | None) -> None:
+        """Report a bust or a correction of an execution, or of the correction before."""
+        deal = order.deals[exec_id]
+        refers = deal.newest if self._chain_refs else exec_id
+        self._report(order, exec_type, last=last, refers=refers)
+        deal.newest = f"X{self._exec_ids}"
+        order.roots[deal.newest] = exec_id
 
     def _drop_asks(self, order: BookOrder) -> None:
         """The order is over: whatever was asked about it comes too late."""

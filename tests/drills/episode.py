@@ -30,6 +30,7 @@ class Result(NamedTuple):
     """What a drill came to.
 
     Attributes:
+        orders, fills: That reached the broker, and that it made: nothing is proved where nothing is traded.
         places: Kills by where in the way of an input they fell.
         failure: What was broken, with seed and the last events; empty if nothing was.
     """
@@ -37,6 +38,8 @@ class Result(NamedTuple):
     events: int
     kills: int
     divergence: int
+    orders: int
+    fills: int
     places: Counter[str]
     failure: str = ""
 
@@ -62,6 +65,8 @@ def _both(one: Result, other: Result) -> Result:
         one.events + other.events,
         one.kills + other.kills,
         one.divergence + other.divergence,
+        one.orders + other.orders,
+        one.fills + other.fills,
         one.places + other.places,
         one.failure or other.failure,
     )
@@ -70,7 +75,7 @@ def _both(one: Result, other: Result) -> Result:
 def _share(seed: int, episodes: list[tuple[int, int]]) -> Result:
     """Some episodes, one after the other: number and length."""
     prepare()
-    total = Result(0, 0, 0, Counter())
+    total = Result(0, 0, 0, 0, 0, Counter())
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="drill-") as folder:
         for number, length in episodes:
@@ -84,7 +89,10 @@ def _share(seed: int, episodes: list[tuple[int, int]]) -> Result:
             finally:
                 world.close()
             divergence = max(1, world.divergence) if failure else 0
-            total = _both(total, Result(world.events, world.kills, divergence, world.places, failure))
+            books = world.broker.orders
+            fills = sum(len(order.deals) for order in books.values())
+            done = Result(world.events, world.kills, divergence, len(books), fills, world.places, failure)
+            total = _both(total, done)
             if failure:
                 break
     return total

@@ -210,6 +210,7 @@ def test_a_lost_fill_does_not_start_an_endless_liquidation(desk: Desk) -> None:
 def test_an_exception_inside_the_kill_path_leaves_nothing_working(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
+    desk.may_stop = True
     for number in range(1, 6):
         desk.submit(number)
 
@@ -233,6 +234,7 @@ def test_an_exception_inside_the_kill_path_leaves_nothing_working(
 def test_a_kill_that_fails_at_every_order_asks_again_until_nothing_works(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    desk.may_stop = True
     for number in range(1, 6):
         desk.submit(number)
 

@@ -27,6 +27,8 @@ def test_any_faults_and_kills_leave_our_book_the_brokers(seed: int) -> None:
     assert not result.failure, result.failure
     assert (result.events, result.divergence) == (30_000, 0)
     assert result.kills > 100
+    assert result.orders > 300
+    assert result.fills > 300
 
 
 def test_the_same_seed_is_the_same_run() -> None:

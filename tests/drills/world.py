@@ -18,6 +18,7 @@ from tests.drills.line import Line
 from tests.unit.gateway.driver import MARKET, UTC, snapshot
 
 SYMBOLS = ("AURA", "BOLT")
+FULL = "the disk is full"
 MAX_STUCK = 40
 """Steps for which a slow disk does nothing."""
 
@@ -36,6 +37,7 @@ class World:
         sent, ids: Children and ClOrdIDs that were handed to FIX, over all lives.
         canceled: OrigClOrdIDs of the cancels that this step sent.
         topic, read: The parents' topic, and how far this life has read it.
+        may_stop: Trading may stop by itself.
         divergence: Orders that differ from the broker's book after all was told.
     """
 
@@ -47,8 +49,13 @@ class World:
         self.kills = 0
         self.places: Counter[str] = Counter()
         self.divergence = 0
+        self.may_stop = False
         self.broker = Broker(
-            strict_orig=rng.random() < 0.5, echo=rng.random() < 0.5, unknown_as_i=rng.random() < 0.5
+            strict_orig=rng.random() < 0.5,
+            echo=rng.random() < 0.5,
+            reopens=rng.random() < 0.3,
+            chain_refs=rng.random() < 0.5,
+            unknown_as_i=rng.random() < 0.5,
         )
         self.line = Line(rng)
         self.gateway = Gateway(path, rng, lambda: self.utc, self._carry)
@@ -245,6 +252,9 @@ class World:
         """After every step: every order that may have moved."""
         if not self.gateway.alive:
             return
+        halted = self.gateway.shell.halted
+        if halted and halted != FULL and not self.may_stop:
+            raise Violation(f"trading stopped by itself: {halted}")
         ledger = self.gateway.core.state.ledger
         quiet, flying, parents = [], self.flying(), set()
         for child in self.active:

@@ -102,3 +102,34 @@ def test_an_unreadable_answer_to_a_replace_is_settled_by_asking(desk: Driver) ->
     assert len(desk.questions_sent) == 1
     desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=250, price=PRICE)
     assert (desk.order().request, at_risk(desk)) == (Request.NONE, (0, 250))
+
+
+@pytest.mark.parametrize("status", [OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED])
+def test_a_full_order_less_a_bust_works_again_only_if_the_broker_says_so(
+    desk: Driver, status: OrdStatus
+) -> None:
+    desk.fill(60, exec_id="A")
+    desk.fill(40, exec_id="B")
+    desk.report("H", status, exec_ref_id="B", cum_quantity=60)
+    works = status is OrdStatus.PARTIALLY_FILLED
+    assert desk.order().live == works
+    assert at_risk(desk) == (60, 40 if works else 0)
+
+
+def test_an_order_that_works_again_after_its_parent_is_over_is_cancelled(desk: Driver) -> None:
+    desk.admit(parent_id="P2", quantity=100)
+    desk.submit("P2.1")
+    desk.fill(100, "P2.1", exec_id="A")
+    assert "P2" not in desk.core.state.open
+    desk.report("H", OrdStatus.NEW, "P2.1", exec_ref_id="A", cum_quantity=0)
+    assert desk.order("P2.1").canceling
+    assert at_risk(desk) == (0, 200)
+
+
+def test_an_order_that_a_correction_left_short_is_over_as_the_broker_says(desk: Driver) -> None:
+    desk.fill(100, exec_id="A")
+    desk.report("G", OrdStatus.FILLED, exec_ref_id="A", last_quantity=90, last_price=PRICE, cum_quantity=90)
+    reconnect(desk)
+    desk.report("I", OrdStatus.CANCELED, cum_quantity=90)
+    assert (desk.order().status, desk.order().unknown) == (OrdStatus.CANCELED, False)
+    assert at_risk(desk) == (90, 0)

@@ -291,6 +291,25 @@ def test_a_correction_changes_quantity_and_price(desk: Driver) -> None:
     assert desk.order().money == 30 * (PRICE - 100)
 
 
+@pytest.mark.parametrize("refers", ["A", "G1"], ids=["to the execution", "to the correction before"])
+def test_a_bust_of_a_corrected_fill_takes_it_back(desk: Driver, refers: str) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="A")
+    correction = {"exec_id": "G1", "exec_ref_id": "A", "last_quantity": 30, "last_price": PRICE}
+    desk.report("G", OrdStatus.NEW, **correction)
+    desk.report("H", OrdStatus.NEW, exec_ref_id=refers)
+    assert exposure(desk) == (0, 100, 0)
+
+
+def test_a_correction_that_comes_after_the_bust_changes_nothing(desk: Driver) -> None:
+    desk.submit()
+    desk.fill(40, exec_id="A")
+    desk.report("H", OrdStatus.NEW, exec_ref_id="A", cum_quantity=0)
+    desk.report("G", OrdStatus.NEW, exec_ref_id="A", last_quantity=30, last_price=PRICE, cum_quantity=0)
+    assert exposure(desk) == (0, 100, 0)
+    assert not desk.order().unknown
+
+
 def test_a_bust_that_overtakes_its_fill_has_the_same_end(desk: Driver) -> None:
     desk.submit()
     desk.report("H", OrdStatus.NEW, exec_ref_id="X1")
