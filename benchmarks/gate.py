@@ -69,6 +69,7 @@ def world(now: int) -> Facts:
             status=ParentStatus.WORKING,
             policy="twap",
             account="NW-1",
+            arrival_price=MID,
             filled=100,
             working=200,
             next_child=7,
@@ -167,6 +168,10 @@ def run() -> list[Figure]:
                 max_short=100_000,
                 max_gross=200_000,
                 messages_per_second=100,
+                max_drift_bps=500,
+                calm_spread_bps=100,
+                calm_volatility_bps=100,
+                max_volume_bps=2_500,
             )
         },
         levels=rates,

@@ -131,6 +131,10 @@ class _Instrument(_Table):
     max_short: _Position = 0
     max_gross: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_GROSS)] = 0
     messages_per_second: _Rate = 0
+    max_drift_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_DRIFT_BPS)] = 0
+    calm_spread_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_SPREAD_BPS)] = 0
+    calm_volatility_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_VOLATILITY_BPS)] = 0
+    max_volume_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_VOLUME_BPS)] = 0
 
 
 class _File(_Table):

@@ -258,6 +258,7 @@ class State:
             status=parent.status,
             policy=order.policy,
             account=order.account,
+            arrival_price=parent.arrival_price,
             filled=progress.filled,
             working=progress.working,
             next_child=parent.next_child,

@@ -23,6 +23,18 @@ MAX_COLLAR_BPS: Final = 1_000
 MAX_SPREAD_BPS: Final = 1_000
 """Spread in which new orders are still sent (C16)."""
 
+MAX_DRIFT_BPS: Final = 2_000
+"""How far the price may have gone against a parent since its admission (C2)."""
+
+MAX_CALM_SPREAD_BPS: Final = 250
+"""Spread up to which a market counts as calm (C9)."""
+
+MAX_CALM_VOLATILITY_BPS: Final = 250
+"""Volatility of one-minute returns up to which a market counts as calm (C9)."""
+
+MAX_VOLUME_BPS: Final = 2_500
+"""Position and working orders as a share of an average day's volume (C9)."""
+
 MAX_POSITION: Final = 10_000_000
 """Lots long or short in one instrument, working orders counted (C12)."""
 

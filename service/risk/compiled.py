@@ -29,11 +29,15 @@ class Bounds:
     Attributes:
         unit: Units of value (``service.risk.money``) in one price unit x lot.
         max_order_value: Price units x lots.
+        max_gross: At most its share of an average day's volume, and nothing where that is unknown.
     """
 
     __slots__ = (
+        "calm_spread_bps",
+        "calm_volatility_bps",
         "collar_bps",
         "currency",
+        "max_drift_bps",
         "max_gross",
         "max_long",
         "max_order_quantity",
@@ -56,7 +60,11 @@ class Bounds:
         self.max_spread_bps = min(limits.max_spread_bps, ceilings.MAX_SPREAD_BPS)
         self.max_long = min(limits.max_long, ceilings.MAX_POSITION)
         self.max_short = min(limits.max_short, ceilings.MAX_POSITION)
-        self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS)
+        share = min(limits.max_volume_bps, ceilings.MAX_VOLUME_BPS)
+        self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS, instrument.reference_volume * share // BPS)
+        self.max_drift_bps = min(limits.max_drift_bps, ceilings.MAX_DRIFT_BPS)
+        self.calm_spread_bps = min(limits.calm_spread_bps, ceilings.MAX_CALM_SPREAD_BPS)
+        self.calm_volatility_bps = min(limits.calm_volatility_bps, ceilings.MAX_CALM_VOLATILITY_BPS)
         self.messages_per_second = min(limits.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, final
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import Now
-from service.risk import exposure, market, permission, standing
+from service.risk import calm, exposure, market, permission, repetition, standing
 from service.risk.compiled import Compiled
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
@@ -171,8 +171,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     exposure.position,
     exposure.self_match,
     exposure.levels,
-    exposure.alike,
-    exposure.rate,
-    exposure.throttle,
+    calm.drift,
+    calm.tightened,
+    repetition.alike,
+    repetition.rate,
+    repetition.throttle,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""

@@ -55,6 +55,9 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
         max_long, max_short: Lots of position, working orders counted (C12).
         max_gross: Lots of position and all working orders together (C12).
         messages_per_second: New orders and replaces sent for it in any second (C5).
+        max_drift_bps: How far the price may have gone against a parent since its admission (C2).
+        calm_spread_bps, calm_volatility_bps: Beyond these, limits shrink in proportion (C9).
+        max_volume_bps: ``max_gross`` as a share of the average day's volume, if that is less (C9).
     """
 
     max_order_quantity: int = 0
@@ -65,6 +68,10 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_short: int = 0
     max_gross: int = 0
     messages_per_second: int = 0
+    max_drift_bps: int = 0
+    calm_spread_bps: int = 0
+    calm_volatility_bps: int = 0
+    max_volume_bps: int = 0
 
 
 class LevelLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         limit_price: Price units; 0 if the parent has none.
+        arrival_price: Reference price when it was admitted, price units.
         window_start, window_end: Market time.
         filled, working: Lots done, and lots sent that may still be done.
         next_child: Lowest child number that is not used yet.
@@ -30,6 +31,7 @@ class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     status: ParentStatus
     policy: str
     account: str
+    arrival_price: int
     filled: int
     working: int
     next_child: int

@@ -69,6 +69,10 @@ max_long = 500
 max_short = 400
 max_gross = 900
 messages_per_second = 5
+max_drift_bps = 500
+calm_spread_bps = 25
+calm_volatility_bps = 40
+max_volume_bps = 300
 """
 LONG, SHORT, GROSS, LARGEST, COLLAR = 500, 400, 900, 300, 100
 PARENTS = {"P1": (Side.BUY, 700), "P2": (Side.SELL, 600), "P3": (Side.BUY, 250)}

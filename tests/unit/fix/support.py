@@ -36,9 +36,16 @@ from service.risk.snapshots import (
     TrafficFacts,
 )
 
-AURA = Instrument(symbol="AURA", venue="XSIM", currency="USD")
+AURA = Instrument(symbol="AURA", venue="XSIM", currency="USD", reference_volume=1_000_000)
 COIN = Instrument(
-    symbol="COIN", venue="XSIM", currency="USDT", price_exponent=2, tick=1, lot=5, quantity_exponent=3
+    symbol="COIN",
+    venue="XSIM",
+    currency="USDT",
+    price_exponent=2,
+    tick=1,
+    lot=5,
+    quantity_exponent=3,
+    reference_volume=1_000_000,
 )
 INSTRUMENTS = {i.symbol: i for i in (AURA, COIN)}
 ATTRIBUTION = Attribution(trader="alice", desk="EQUITIES", client="NORTHWIND")
@@ -61,6 +68,10 @@ def _gate(currency: str, venue: str) -> Gate:
         max_short=10_000,
         max_gross=10_000,
         messages_per_second=100,
+        max_drift_bps=500,
+        calm_spread_bps=100,
+        calm_volatility_bps=100,
+        max_volume_bps=2_500,
     )
     million = Decimal(1_000_000)
     row_of_all = LevelLimits(
@@ -105,6 +116,7 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             status=ParentStatus.WORKING,
             policy="twap",
             account="NW-1",
+            arrival_price=around,
             filled=0,
             working=0,
             next_child=1,

@@ -40,7 +40,9 @@ TICK = 100
 DOLLAR = 10**18
 """In units of value."""
 REFERENCE = Reference(
-    instruments=(Instrument(symbol="AURA", venue="XSIM", currency="USD", tick=TICK),),
+    instruments=(
+        Instrument(symbol="AURA", venue="XSIM", currency="USD", tick=TICK, reference_volume=60_000),
+    ),
     venues=(Venue(name="XSIM"),),
     accounts=(Account(name="NW-1", client="NORTHWIND"),),
     traders=(),
@@ -48,6 +50,14 @@ REFERENCE = Reference(
     clients=(Client(name="NORTHWIND", firm="SLIPSTREAM"),),
     firms=(Firm(name="SLIPSTREAM"),),
 )
+
+
+def traded(volume: int) -> Reference:
+    """The reference file with another average day's volume, lots."""
+    rows = [{**REFERENCE.instruments[0].model_dump(), "reference_volume": volume}]
+    return Reference.model_validate({**REFERENCE.model_dump(), "instruments": rows})
+
+
 INSTRUMENT_LIMITS = InstrumentLimits(
     max_order_quantity=1000,
     max_order_value=Decimal(100_000),
@@ -57,6 +67,10 @@ INSTRUMENT_LIMITS = InstrumentLimits(
     max_short=4_000,
     max_gross=6_000,
     messages_per_second=10,
+    max_drift_bps=200,
+    calm_spread_bps=10,
+    calm_volatility_bps=20,
+    max_volume_bps=1000,
 )
 
 
@@ -106,6 +120,7 @@ PARENT = ParentFacts(
     status=ParentStatus.WORKING,
     policy="twap",
     account="NW-1",
+    arrival_price=PRICE,
     filled=500,
     working=400,
     next_child=4,

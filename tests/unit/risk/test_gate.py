@@ -38,6 +38,7 @@ from tests.unit.risk.orders import (
     limits,
     replace,
     submit,
+    traded,
 )
 
 MARKET = {"ord_type": OrdType.MARKET, "price": 0}
@@ -263,6 +264,10 @@ ZEROES = {
     "max_long": "C12 MAX_LONG",
     "max_gross": "C12 MAX_GROSS",
     "messages_per_second": "C5 MESSAGE_RATE",
+    "max_drift_bps": "C6 NO_LIMIT",
+    "calm_spread_bps": "C9 TIGHTENED",
+    "calm_volatility_bps": "C9 TIGHTENED",
+    "max_volume_bps": "C12 MAX_GROSS",
 }
 
 
@@ -374,7 +379,6 @@ CEILINGS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "collar": ({"price": PRICE + 100_100}, {}, "C1 PRICE_COLLAR"),
     "spread": ({}, {"ref_bid": PRICE - 50_100, "ref_ask": PRICE + 50_000}, "C16 WIDE_MARKET"),
     "long": ({}, {"exposure_position": ceilings.MAX_POSITION - 499}, "C12 MAX_LONG"),
-    "gross": ({}, {"exposure_working_sell": ceilings.MAX_GROSS - 499}, "C12 MAX_GROSS"),
     "instrument's rate": ({}, {"traffic_instrument": ceilings.MAX_MESSAGES_PER_SECOND}, "C5 MESSAGE_RATE"),
     "strategy's rate": (
         {},
@@ -404,6 +408,18 @@ def test_the_loosest_configuration_is_still_refused_by_a_ceiling(
 def test_the_loosest_configuration_does_not_let_us_be_shorter_than_the_ceiling() -> None:
     world = facts(parent_side=Side.SELL, exposure_position=-ceilings.MAX_POSITION + 99, **HUGE_PARENT)
     assert code(submit(side=Side.SELL), world, under=loosest()) == "C12 MAX_SHORT"
+
+
+@pytest.mark.parametrize(("selling", "allowed"), [(-500, True), (-499, False)])
+def test_the_loosest_configuration_is_still_refused_by_the_ceiling_of_gross(
+    selling: int, allowed: bool
+) -> None:
+    """In an instrument that trades so much that its share of the volume is no limit."""
+    gate = Gate(loosest(), traded(1 << 60))
+    given = facts(exposure_working_sell=ceilings.MAX_GROSS + selling, **HUGE_PARENT)
+    verdict = gate.check(submit(), given, NOW)
+    assert isinstance(verdict, Denied) is not allowed
+    assert allowed or verdict.code == "MAX_GROSS"
 
 
 def test_under_the_ceilings_the_loosest_configuration_allows() -> None:
