@@ -1,8 +1,6 @@
-"""What is deployed agrees with the code: metric names, ports, roles, options and the version of Kafka."""
+"""What is deployed agrees with the code: ports, roles, options and the version of Kafka."""
 
-import importlib
 import json
-import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -12,50 +10,12 @@ import click
 import pytest
 import yaml
 
-import service.telemetry
-from service.telemetry.metrics import REGISTRY
 from service.transport import kafka_jars
+from tests.unit.deploy.supervision import script
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 ROLES = ["feed", "runner", "gateway", "recorder", "broker-sim"]
-NAME = re.compile(r"\b(slipstream_[a-z0-9_]+)")
-
-
-def known_metrics() -> set[str]:
-    """Every sample name that the sensors can produce."""
-    for module in pkgutil.iter_modules(service.telemetry.__path__, "service.telemetry."):
-        importlib.import_module(module.name)
-    names: set[str] = set()
-    for family in REGISTRY.collect():
-        suffixes = {
-            "counter": ["_total", "_created"],
-            "histogram": ["_bucket", "_sum", "_count"],
-            "summary": ["_sum", "_count"],
-        }.get(family.type, [""])
-        names.update(family.name + suffix for suffix in suffixes)
-    return names
-
-
-def expressions(node: object, key: str) -> list[str]:
-    if isinstance(node, dict):
-        own = [value for name, value in node.items() if name == key and isinstance(value, str)]
-        return own + [found for value in node.values() for found in expressions(value, key)]
-    if isinstance(node, list):
-        return [found for value in node for found in expressions(value, key)]
-    return []
-
-
-@pytest.mark.parametrize(
-    "file",
-    [*ROOT.glob("deploy/grafana/dashboards/*.json"), *ROOT.glob("deploy/prometheus/rules/*.yml")],
-    ids=lambda file: str(file.name),
-)
-def test_expression_when_it_names_a_metric_then_a_sensor_has_it(file: Path) -> None:
-    found = expressions(yaml.safe_load(file.read_text()), "expr")
-    assert found
-    used = {name for expression in found for name in NAME.findall(expression)}
-    assert used <= known_metrics()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +29,12 @@ def test_dashboard_when_read_then_its_panels_have_ids_places_and_the_provisioned
     for panel in dashboard["panels"]:
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
         assert panel["datasource"]["uid"] == source["datasources"][0]["uid"]
+
+
+def test_dashboards_when_made_by_the_script_then_they_are_the_committed_ones() -> None:
+    made = script("deploy/grafana/dashboards.py")
+    committed = {file.stem: file.read_text() for file in ROOT.glob("deploy/grafana/dashboards/*.json")}
+    assert committed == {uid: made.render(uid) for uid in made.DASHBOARDS}
 
 
 def test_kafka_image_when_compared_with_the_local_kafka_then_it_is_the_same_version() -> None:
