@@ -22,6 +22,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ignored: Message types that are dropped without an alarm.
         order_status: What it answers about orders: ``mass`` (OrderMassStatusRequest, and OrderStatusRequest
             for the rest), ``single`` (OrderStatusRequest), or ``none``.
+        mass_cancel: It takes OrderMassCancelRequest, of all orders and of all in one instrument.
     """
 
     description: str = ""
@@ -29,6 +30,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     legacy_exec_type: bool = False
     ignored: frozenset[str] = frozenset()
     order_status: Literal["mass", "single", "none"] = "single"
+    mass_cancel: bool = False
 
     def __post_init__(self) -> None:
         if refused := sorted(self.optional & NEVER_OPTIONAL):

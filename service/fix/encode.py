@@ -15,6 +15,7 @@ from service.fix.messages import (
     NewOrderSingle,
     OrderCancelReplaceRequest,
     OrderCancelRequest,
+    OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
     Request,
@@ -33,6 +34,9 @@ PROPRIETARY: Final = "D"
 """PartyIDSource (447)."""
 LOCATION_DESK: Final = "25"
 """PartySubIDType (803)."""
+OF_AN_INSTRUMENT: Final = "1"
+OF_ALL: Final = "7"
+"""MassCancelRequestType (530)."""
 AUTOMATED: Final = "1"
 """HandlInst (21): automated execution, private, no broker intervention."""
 
@@ -57,6 +61,7 @@ _PARTIES: Final = _template(
 _ORDER_FIELDS: Final = _ORDER.count(SOH)
 _CANCEL: Final = _template("41=%s|11=%s|55=%s|54=%d|60=%s|38=%s|")
 _MASS_STATUS: Final = _template("584=%s|585=7|")
+_MASS_CANCEL: Final = _template("11=%s|530=%s|60=%s|")
 _STATUS: Final = _template("11=%s|55=%s|54=%d|")
 
 
@@ -90,6 +95,8 @@ class Encoder:
         if type(request) is OrderMassStatusRequest:
             text = _MASS_STATUS % _given(request.cl_ord_id, "MassStatusReqID")
             return _message("AF", (text, _MASS_STATUS.count(SOH)))
+        if type(request) is OrderMassCancelRequest:
+            return self._order_mass_cancel_request(request)
         raise FixSendError(f"{type(request).__name__} is no request that FIX can send")
 
     def _new_order_single(self, request: NewOrderSingle) -> str:
@@ -156,6 +163,15 @@ class Encoder:
         return _message(
             "F", (text, _CANCEL.count(SOH)), _optional(37, request.order_id), _optional(1, request.account)
         )
+
+    def _order_mass_cancel_request(self, request: OrderMassCancelRequest) -> str:
+        text = _MASS_CANCEL % (
+            _given(request.cl_ord_id, "ClOrdID"),
+            OF_ALL if request.instrument is None else OF_AN_INSTRUMENT,
+            utc_text(request.transact_time, self._digits),
+        )
+        symbol = request.instrument.symbol if request.instrument is not None else ""
+        return _message("q", (text, _MASS_CANCEL.count(SOH)), _optional(55, symbol))
 
     def _order_status_request(self, request: OrderStatusRequest) -> str:
         text = _STATUS % (_given(request.cl_ord_id, "ClOrdID"), request.instrument.symbol, request.side)

@@ -108,12 +108,25 @@ class OrderMassStatusRequest(msgspec.Struct, frozen=True, kw_only=True):
     cl_ord_id: str
 
 
+class OrderMassCancelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """MsgType q: cancel all orders of this session, or all in one instrument.
+
+    Attributes:
+        instrument: ``None``: all of them.
+    """
+
+    cl_ord_id: str
+    instrument: Instrument | None
+    transact_time: int
+
+
 Request = (
     NewOrderSingle
     | OrderCancelRequest
     | OrderCancelReplaceRequest
     | OrderStatusRequest
     | OrderMassStatusRequest
+    | OrderMassCancelRequest
 )
 
 
@@ -222,7 +235,23 @@ class Malformed(Inbound, frozen=True, kw_only=True, tag="malformed"):
     symbol: str = ""
 
 
-Report = ExecutionReport | OrderCancelReject | BusinessReject | SessionReject | Malformed
+class OrderMassCancelReport(Inbound, frozen=True, kw_only=True, tag="mass_cancel_report"):
+    """MsgType r: what became of an OrderMassCancelRequest; each order is reported by itself besides.
+
+    Attributes:
+        accepted: MassCancelResponse (531) is not 0.
+        affected: TotalAffectedOrders (533), where it is told.
+        reason: MassCancelRejectReason (532).
+    """
+
+    accepted: bool
+    affected: int | None = None
+    reason: int | None = None
+
+
+Report = (
+    ExecutionReport | OrderCancelReject | OrderMassCancelReport | BusinessReject | SessionReject | Malformed
+)
 
 
 class FixSendError(RuntimeError):

@@ -17,6 +17,7 @@ from service.fix.messages import (
     ExecutionReport,
     Malformed,
     OrderCancelReject,
+    OrderMassCancelReport,
     Report,
     SessionReject,
 )
@@ -32,7 +33,7 @@ FILL_TYPES: Final = frozenset("FG")
 # fmt: off
 _READ: Final = frozenset(map(str, (
     11, 14, 17, 19, 20, 29, 30, 31, 32, 34, 35, 37, 38, 39, 41, 43, 44, 45, 52, 54, 55, 58, 60, 97,
-    102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 584, 851, 912,
+    102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 531, 532, 533, 584, 851, 912,
 )))
 # fmt: on
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
@@ -73,6 +74,7 @@ class Parser:
         self._parsers: Final[Mapping[str, Callable[[Fields, dict[str, Any]], Report]]] = {
             "8": self._execution_report,
             "9": self._order_cancel_reject,
+            "r": self._order_mass_cancel_report,
             "j": self._business_reject,
             "3": self._session_reject,
         }
@@ -153,6 +155,12 @@ class Parser:
             cxl_rej_reason=_code(fields, "102"),
             transact_time=_time(fields, "60"),
             **common,
+        )
+
+    def _order_mass_cancel_report(self, fields: Fields, common: dict[str, Any]) -> OrderMassCancelReport:
+        response = self._required(fields, "531", "MassCancelResponse")
+        return OrderMassCancelReport(
+            accepted=response != "0", affected=_code(fields, "533"), reason=_code(fields, "532"), **common
         )
 
     def _business_reject(self, fields: Fields, common: dict[str, Any]) -> BusinessReject:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
+from service.fix.messages import (
+    BusinessReject,
+    ExecutionReport,
+    Malformed,
+    OrderCancelReject,
+    OrderMassCancelReport,
+    SessionReject,
+)
 from service.gateway import arming, authority, killing, losses, orders, parents, reconcile, reports
 from service.gateway.cancels import chase, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
@@ -57,6 +64,7 @@ class Core:
             FeedHeartbeat: lambda given, _: setattr(self.state, "heartbeat", given),
             ExecutionReport: self._execution_report,
             OrderCancelReject: self._cancel_reject,
+            OrderMassCancelReport: self._mass_cancel_report,
             BusinessReject: self._reject,
             SessionReject: self._reject,
             Malformed: self._malformed,
@@ -140,6 +148,7 @@ class Core:
                     order.stale = True
                     lost_sight(state, order, "the session was lost", now)
         elif given.logged_on and not was:
+            killing.logged_on(state, now)
             reconcile.logged_on(state, now)
 
     def _runner_lost(self, given: RunnerLost, now: Now) -> None:
@@ -186,6 +195,10 @@ class Core:
     def _cancel_reject(self, given: OrderCancelReject, now: Now) -> None:
         self._heard(given.seq)
         reports.cancel_reject(self.state, given, now)
+
+    def _mass_cancel_report(self, given: OrderMassCancelReport, now: Now) -> None:
+        self._heard(given.seq)
+        killing.mass_cancel_answered(self.state, given, now)
 
     def _reject(self, given: BusinessReject | SessionReject, now: Now) -> None:
         self._heard(given.seq)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
+from service.fix.messages import (
+    BusinessReject,
+    ExecutionReport,
+    Malformed,
+    OrderCancelReject,
+    OrderMassCancelReport,
+    SessionReject,
+)
 from service.model.codec import Decoder
 from service.model.market import FeedHeartbeat, ReferenceSnapshot
 from service.model.message import Message
@@ -34,6 +41,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         on_runner_loss: ``leave``, ``pause`` or ``cancel`` (C29).
         max_command_age: A new parent older than this is refused, nanoseconds of UTC.
         order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
+        mass_cancel: It takes OrderMassCancelRequest.
     """
 
     reference: str
@@ -41,6 +49,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     on_runner_loss: str
     max_command_age: int
     order_status: str = "single"
+    mass_cancel: bool = False
 
 
 class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):
@@ -207,6 +216,7 @@ Input = (
     | FeedHeartbeat
     | ExecutionReport
     | OrderCancelReject
+    | OrderMassCancelReport
     | BusinessReject
     | SessionReject
     | Malformed

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from service.fix.messages import OrderMassCancelReport, OrderMassCancelRequest
 from service.gateway import parents
 from service.gateway.cancels import insist_cancel
 from service.gateway.inputs import KillInput, ReleaseInput
 from service.gateway.kill import ALL
 from service.gateway.order import Order
 from service.gateway.proposals import RELEASE
-from service.gateway.state import Parent, State
+from service.gateway.state import Parent, Send, State
 from service.model.events import KillEngaged, KillReleased
 from service.model.time import MILLISECOND, SECOND, Now
 
@@ -28,6 +29,7 @@ def engage(state: State, given: KillInput, now: Now) -> None:
     """C23: block first, then cancel everything that works; whatever fails, the rest is still done."""
     by, reason = given.by, given.reason
     scope = state.kills.engage(given.scope, by, reason, now.utc)
+    _despite(state, now, "mass cancel", partial(_mass_cancel, state, scope, now))
     working = 0
     for order in list(state.ledger.live.values()):
         if state.kill_covering(order):
@@ -57,6 +59,35 @@ def release(state: State, given: ReleaseInput, now: Now) -> None:
     if released:
         event = KillReleased(scope=given.scope.strip(), by=given.by, reason=given.reason, ts_utc=now.utc)
         state.risk_event(event, event.scope, runners=True)
+
+
+def _mass_cancel(state: State, scope: str, now: Now) -> None:
+    """One request for everything in the scope, ahead of the single cancels, which go out all the same."""
+    assert state.configured is not None
+    if not state.configured.mass_cancel or not state.reachable:
+        return
+    key, _, name = scope.partition("=")
+    if scope != ALL and key != "symbol":
+        return
+    instrument = None if scope == ALL else state.reference.by_symbol.get(name)
+    if scope != ALL and instrument is None:
+        return
+    cl_ord_id = state.next_cl_ord_id()
+    request = OrderMassCancelRequest(cl_ord_id=cl_ord_id, instrument=instrument, transact_time=now.utc)
+    state.effects.append(Send(cl_ord_id, request, False, question=True))
+
+
+def logged_on(state: State, now: Now) -> None:
+    """The session is back: what a kill covers and may still work is cancelled before anything else."""
+    for scope in state.kills.unconfirmed:
+        _despite(state, now, "mass cancel", partial(_mass_cancel, state, scope, now))
+
+
+def mass_cancel_answered(state: State, report: OrderMassCancelReport, now: Now) -> None:
+    """Each order is reported by itself; that it was refused is an alarm, and the single cancels are out."""
+    if not report.accepted:
+        detail = f"cl_ord_id={report.cl_ord_id} reason={report.reason} {report.text}".rstrip()
+        state.alarm("MASS_CANCEL_REJECTED", detail, "", now)
 
 
 def covered(state: State, scope: str) -> list[Order]:

@@ -90,7 +90,7 @@ def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
         detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
         state.alarm("FILL_MISSING", detail, order.symbol, now)
         state.chasing[order.child_id] = order
-    if order.live and order.parent_id not in state.open:
+    if order.live and order.parent_id and order.parent_id not in state.open:
         insist_cancel(state, order, "its parent is over", now)  # a bust made it work again
     if order.live and order.insist and order.request.value == "":
         chase(state, now)

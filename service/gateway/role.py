@@ -131,12 +131,14 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     limits_text = read_limits(settings.limits)
     parse_limits(limits_text, str(settings.limits), reference)
     config = fix_config(settings)
+    dialect = load_dialect(config.dialects, config.dialect)
     started = Started(
         reference=settings.reference.read_text(),
         limits=limits_text,
         on_runner_loss=settings.on_runner_loss,
         max_command_age=int(settings.max_command_age * SECOND),
-        order_status=load_dialect(config.dialects, config.dialect).order_status,
+        order_status=dialect.order_status,
+        mass_cancel=dialect.mass_cancel,
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:

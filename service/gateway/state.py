@@ -295,7 +295,8 @@ class State:
             KeyError: If its parent is not known.
         """
         if not order.parent_id:
-            return frozenset((f"symbol={order.symbol}",))
+            venue = self.reference.by_symbol[order.symbol].venue
+            return frozenset((f"symbol={order.symbol}", f"venue={venue}"))
         return self.parents[order.parent_id].scopes
 
     def kill_covering(self, order: Order) -> str:

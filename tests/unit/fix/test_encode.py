@@ -15,6 +15,7 @@ from service.fix.messages import (
     Attribution,
     FixSendError,
     OrderCancelRequest,
+    OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
 )
@@ -131,6 +132,16 @@ def test_mass_status_request_when_encoded_then_it_asks_for_all_orders() -> None:
     assert {tag: fields[tag] for tag in (35, 584, 585)} == {35: "AF", 584: "M-1", 585: "7"}
     with pytest.raises(FixSendError, match="MassStatusReqID is empty"):
         ENCODE(OrderMassStatusRequest(cl_ord_id=""))
+
+
+@pytest.mark.parametrize(("instrument", "kind", "symbol"), [(None, "7", None), (AURA, "1", "AURA")])
+def test_mass_cancel_when_encoded_then_it_is_of_all_or_of_an_instrument(
+    instrument: Any, kind: str, symbol: str | None
+) -> None:
+    request = OrderMassCancelRequest(cl_ord_id="Q-1", instrument=instrument, transact_time=TRANSACT)
+    fields = read(on_the_wire(ENCODE(request)))
+    assert (fields[35], fields[11], fields[530], fields.get(55)) == ("q", "Q-1", kind, symbol)
+    assert 60 in fields
 
 
 def test_settings_when_they_ask_for_it_then_digits_and_capacity_follow() -> None:

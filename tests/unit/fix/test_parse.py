@@ -15,6 +15,7 @@ from service.fix.messages import (
     FixConfigError,
     Malformed,
     OrderCancelReject,
+    OrderMassCancelReport,
     Report,
     SessionReject,
 )
@@ -182,6 +183,22 @@ def test_cancel_reject_when_a_needed_tag_is_missing_then_it_is_malformed(tag: in
 
 def test_cancel_reject_when_it_answers_neither_cancel_nor_replace_then_it_is_malformed() -> None:
     assert "neither 1 nor 2" in malformed(REJECT | {434: "3"})
+
+
+MASS_CANCELED = {35: "r", 11: "Q-1", 37: "B-9", 530: "7", 531: "7", 533: "12"}
+
+
+def test_mass_cancel_report_when_complete_then_it_says_whether_and_how_many() -> None:
+    report = parse(MASS_CANCELED)
+    assert isinstance(report, OrderMassCancelReport)
+    assert (report.cl_ord_id, report.accepted, report.affected, report.reason) == ("Q-1", True, 12, None)
+    report = parse(MASS_CANCELED | {531: "0", 532: "99", 58: "not today"})
+    assert isinstance(report, OrderMassCancelReport)
+    assert (report.accepted, report.reason, report.text) == (False, 99, "not today")
+
+
+def test_mass_cancel_report_when_it_does_not_say_whether_then_it_is_malformed() -> None:
+    assert "(531)" in malformed({tag: value for tag, value in MASS_CANCELED.items() if tag != 531})
 
 
 def test_business_reject_when_it_names_an_order_then_that_wins_over_the_number() -> None:

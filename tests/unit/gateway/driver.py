@@ -107,6 +107,7 @@ class Driver:
         limits: str = LIMITS,
         on_runner_loss: str = "cancel",
         order_status: str = "single",
+        mass_cancel: bool = False,
         begin: bool = True,
     ) -> None:
         self.core = Core()
@@ -125,6 +126,7 @@ class Driver:
             on_runner_loss=on_runner_loss,
             max_command_age=600 * SECOND,
             order_status=order_status,
+            mass_cancel=mass_cancel,
         )
         if begin:
             self.start()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.fix.messages import OrderMassCancelReport, OrderMassCancelRequest
 from service.gateway import cancels
 from service.gateway.inputs import KillInput, RunnerLost, Tick
 from service.gateway.kill import normal_scope
@@ -292,6 +293,87 @@ def test_a_second_kill_of_the_same_scope_keeps_the_first_ones_story(desk: Driver
     desk.kill()
     desk.feed(KillInput(scope="all", by="zoe", reason="again"))
     assert desk.core.state.kills.engaged["all"].by == "bob"
+
+
+# A broker that cancels many at once
+
+
+def many() -> Driver:
+    """A desk whose broker takes OrderMassCancelRequest: an order in AURA, and one in BOLT."""
+    desk = Driver(mass_cancel=True)
+    desk.admit(parent_id="P1")
+    desk.refresh(symbol="BOLT")
+    desk.admit(parent_id="P2", symbol="BOLT")
+    desk.submit("P1.1")
+    desk.submit("P2.1", symbol="BOLT")
+    desk.acknowledge("P1.1")
+    desk.acknowledge("P2.1")
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked", "children"),
+    [
+        ("all", [""], {"P1.1", "P2.1"}),
+        ("symbol=AURA", ["AURA"], {"P1.1"}),
+        ("symbol=NONE", [], set()),
+        ("parent=P1", [], {"P1.1"}),
+    ],
+)
+def test_a_kill_asks_for_all_at_once_where_it_can_and_for_each_all_the_same(
+    scope: str, asked: list[str], children: set[str]
+) -> None:
+    desk = many()
+    desk.kill(scope)
+    requests = desk.sent(OrderMassCancelRequest)
+    assert [r.instrument.symbol if r.instrument else "" for r in requests] == asked
+    assert cancelled(desk) == children
+    if asked:
+        assert desk.requests.index(requests[0]) < desk.requests.index(desk.cancels_sent[0])
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
+def test_orders_that_the_mass_cancel_took_and_cancels_that_came_too_late_are_no_trouble() -> None:
+    desk = many()
+    desk.kill()
+    (request,) = desk.sent(OrderMassCancelRequest)
+    desk.feed(OrderMassCancelReport(cl_ord_id=request.cl_ord_id, accepted=True, affected=2, seq=100))
+    for child in ("P1.1", "P2.1"):
+        single = desk.order(child).cancel_id
+        desk.canceled(child, cl_ord_id=request.cl_ord_id)
+        desk.refuse_cancel(child, OrdStatus.CANCELED, cl_ord_id=single, cxl_rej_reason=0)
+    desk.tick(after=ms(300))
+    assert not desk.core.state.ledger.live
+    assert not desk.core.state.kills.unconfirmed
+    assert not desk.alarms()
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
+def test_a_mass_cancel_that_is_refused_is_an_alarm_and_the_single_cancels_go_on() -> None:
+    desk = many()
+    desk.kill()
+    (request,) = desk.sent(OrderMassCancelRequest)
+    desk.feed(OrderMassCancelReport(cl_ord_id=request.cl_ord_id, accepted=False, reason=99, seq=100))
+    assert desk.alarms() == ["MASS_CANCEL_REJECTED"]
+    desk.canceled("P1.1")
+    desk.tick(after=6 * SECOND)
+    assert len(desk.cancels_sent) == 3
+
+
+def test_a_kill_without_a_session_asks_for_all_at_once_when_it_is_back() -> None:
+    desk = many()
+    desk.log_off()
+    desk.kill()
+    assert not desk.sent(OrderMassCancelRequest)
+    desk.log_on()
+    assert len(desk.sent(OrderMassCancelRequest)) == 1
+    assert cancelled(desk) == {"P1.1", "P2.1"}
+    desk.canceled("P1.1")
+    desk.canceled("P2.1")
+    desk.tick(after=ms(300))
+    desk.log_off()
+    desk.log_on()
+    assert len(desk.sent(OrderMassCancelRequest)) == 1
 
 
 # Dead man

@@ -271,7 +271,8 @@ def test_an_order_without_a_cl_ord_id_goes_by_the_brokers_order_id(desk: Driver)
 
 
 @pytest.mark.parametrize(
-    ("scope", "cancelled"), [("all", True), ("symbol=AURA", True), ("symbol=BOLT", False)]
+    ("scope", "cancelled"),
+    [("all", True), ("symbol=AURA", True), ("venue=XSIM", True), ("symbol=BOLT", False)],
 )
 def test_a_kill_cancels_an_adopted_order_in_its_scope(desk: Driver, scope: str, cancelled: bool) -> None:
     foreign(desk)
