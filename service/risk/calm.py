@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.model.orders import Side
 from service.risk.compiled import BPS
 from service.risk.denials import Code, Denied, denied
 from service.risk.exposure import worst_of
 from service.risk.judged import Judged
-from service.risk.limits import Level
 
 _WHOLE: Final = 1000
 
@@ -17,7 +15,7 @@ _WHOLE: Final = 1000
 def drift(order: Judged) -> Denied | None:
     """C2: how far the price has gone against the parent since it was admitted; our own trading may be why."""
     arrival, limit = order.parent.arrival_price, order.bounds.max_drift_bps
-    gone = (order.reference.reference - arrival) * order.side.sign
+    gone = (order.reference.reference - arrival) * order.sign
     if limit <= 0 or arrival <= 0:
         return denied(Code.NO_LIMIT, limit="max_drift_bps", arrival=arrival)
     if gone * BPS > limit * arrival:
@@ -38,19 +36,22 @@ def share_left(calm: int, actual: float) -> int:
 def tightened(order: Judged) -> Denied | None:
     """C9: twice the calm spread or volatility leave half of every limit; what only reduces needs none."""
     bounds, reference = order.bounds, order.reference
+    if (
+        0 <= reference.spread_bps <= bounds.calm_spread_bps > 0
+        and 0 <= reference.volatility_bps <= bounds.calm_volatility_bps > 0
+    ):
+        return None
     left = min(
         share_left(bounds.calm_spread_bps, reference.spread_bps),
         share_left(bounds.calm_volatility_bps, reference.volatility_bps),
     )
-    if left >= _WHOLE:
-        return None
     value = (order.price or reference.reference) * order.quantity
     if order.quantity * _WHOLE > bounds.max_order_quantity * left:
         return _tight("max_order_quantity", left)
     if value * _WHOLE > bounds.max_order_value * left:
         return _tight("max_order_value", left)
     exposure, added = order.facts.exposure, order.added
-    if order.side is Side.BUY:
+    if order.sign > 0:
         if (exposure.position + exposure.working_buy + added) * _WHOLE > bounds.max_long * left:
             return _tight("max_long", left)
     elif (exposure.working_sell + added - exposure.position) * _WHOLE > bounds.max_short * left:
@@ -60,15 +61,15 @@ def tightened(order: Judged) -> Denied | None:
 
 def _levels_tightened(order: Judged, left: int) -> Denied | None:
     price, unit = order.reference.reference, order.bounds.unit
-    for table, facts in zip(order.limits.levels, order.facts.levels, strict=True):
-        bounds = table.of(facts.name)
+    for (named, others), facts in zip(order.limits.levels, order.facts.levels, strict=True):
+        bounds = named.get(facts.name, others)
         more = worst_of(order, facts)
         if more <= 0:
             continue
         if (facts.exposure + more * price * unit) * _WHOLE > bounds.max_exposure * left:
             return _tight("max_exposure", left)
         credit = facts.credit + order.added * max(price, order.price) * unit
-        if bounds.level is Level.CLIENT and credit * _WHOLE > bounds.max_credit * left:
+        if bounds.gives_credit and credit * _WHOLE > bounds.max_credit * left:
             return _tight("max_credit", left)
     return None
 

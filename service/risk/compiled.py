@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -110,6 +110,7 @@ class LevelBounds:
     """
 
     __slots__ = (
+        "gives_credit",
         "level",
         "max_credit",
         "max_exposure",
@@ -118,6 +119,8 @@ class LevelBounds:
         "missing",
         "reduce_at",
         "warn_at",
+        "warn_credit",
+        "warn_exposure",
     )
 
     def __init__(self, level: Level, given: LevelLimits) -> None:
@@ -126,6 +129,9 @@ class LevelBounds:
         self.max_exposure = to_value(min(given.max_exposure, ceilings.MAX_EXPOSURE))
         self.max_credit = to_value(min(given.max_credit, ceilings.MAX_CREDIT))
         self.max_loss = to_value(min(given.max_daily_loss, ceilings.MAX_DAILY_LOSS))
+        self.warn_exposure = -(-self.max_exposure // 2)
+        self.warn_credit = -(-self.max_credit // 2)
+        self.gives_credit = level is Level.CLIENT
         self.reduce_at = self.max_loss * LossStage.REDUCE_ONLY // 100
         self.missing = next((name for name in self._needed() if not getattr(given, name)), "")
         self.warn_at = self.max_loss * LossStage.WARNED // 100
@@ -142,22 +148,13 @@ class LevelBounds:
         return LossStage.REDUCE_ONLY if loss < self.max_loss else LossStage.HALTED
 
 
-class LevelTable:
-    """Limits of all names at one level."""
+LevelTable = tuple[Mapping[str, LevelBounds], LevelBounds]
+"""Limits of one level: of those that have a row of their own, and of all others."""
 
-    __slots__ = ("_named", "_others")
 
-    def __init__(self, level: Level, limits: Limits) -> None:
-        self._named = {
-            name: LevelBounds(level, row)
-            for (at, name), row in limits.levels.items()
-            if at is level and name != EVERY
-        }
-        self._others = LevelBounds(level, limits.levels.get((level, EVERY)) or LevelLimits())
-
-    def of(self, name: str) -> LevelBounds:
-        """Its own row, else the one for all, else nothing."""
-        return self._named.get(name, self._others)
+def _table(level: Level, limits: Limits) -> LevelTable:
+    rows = {name: LevelBounds(level, row) for (at, name), row in limits.levels.items() if at is level}
+    return rows, rows.pop(EVERY, LevelBounds(level, LevelLimits()))
 
 
 class Compiled:
@@ -198,7 +195,7 @@ class Compiled:
         self.others = self.permissions.pop(EVERY, None)
         session = limits.at(Level.SESSION, EVERY).messages_per_second
         self.session_rate = min(session, ceilings.MAX_MESSAGES_PER_SECOND)
-        self.levels = tuple(LevelTable(level, limits) for level in LEVELS)
+        self.levels = tuple(_table(level, limits) for level in LEVELS)
         alike = limits.duplicates
         self.max_alike = min(alike.max_alike, ceilings.MAX_ALIKE) if alike.window > 0 else 0
         self.alike_window = max(alike.window, ceilings.MIN_ALIKE_WINDOW)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.model.orders import OrdType, Side
+from typing import Final
+
 from service.risk.compiled import LevelBounds
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
@@ -10,11 +11,13 @@ from service.risk.limits import Level, LossStage
 from service.risk.money import in_currency
 from service.risk.snapshots import LevelFacts
 
+_REDUCE_ONLY: Final = LossStage.REDUCE_ONLY
+
 
 def position(order: Judged) -> Denied | None:
     """C12: as if every working order of a side, and this one, were filled and none of the other."""
     exposure, bounds, added = order.facts.exposure, order.bounds, order.added
-    if order.side is Side.BUY:
+    if order.sign > 0:
         long = exposure.position + exposure.working_buy + added
         if long > bounds.max_long:
             return denied(Code.MAX_LONG, long=long, limit=bounds.max_long)
@@ -37,8 +40,8 @@ def position(order: Judged) -> Denied | None:
 def self_match(order: Judged) -> Denied | None:
     """C17: an order that would trade with one of ours that rests is the one that is denied."""
     exposure = order.facts.exposure
-    own = exposure.own_ask if order.side is Side.BUY else exposure.own_bid
-    if own and (order.ord_type is OrdType.MARKET or (order.price - own) * order.side.sign >= 0):
+    own = exposure.own_ask if order.sign > 0 else exposure.own_bid
+    if own and (order.is_market or (order.price - own) * order.sign >= 0):
         return denied(Code.SELF_MATCH, side=order.side.name, price=order.price, own=own)
     return None
 
@@ -49,27 +52,27 @@ def levels(order: Judged) -> Denied | None:
     The order is valued at the reference price, like everything that is held and worked; for credit at its
     own price, should that be worse. An order that only makes a holding smaller adds no exposure.
     """
-    added, unit = order.added, order.bounds.unit
     price = order.reference.reference
-    for table, facts in zip(order.limits.levels, order.facts.levels, strict=True):
-        bounds = table.of(facts.name)
+    lot = price * order.bounds.unit
+    for (named, others), facts in zip(order.limits.levels, order.facts.levels, strict=True):
+        bounds = named.get(facts.name, others)
         if bounds.missing:
             return denied(Code.NO_LIMIT, limit=bounds.missing, level=bounds.level.value, name=facts.name)
-        if facts.loss >= LossStage.REDUCE_ONLY:
+        if facts.loss >= _REDUCE_ONLY:
             verdict = _losing(order, bounds, facts)
             if verdict is not None:
                 return verdict
         more = worst_of(order, facts)
-        exposure = facts.exposure + more * price * unit
-        if exposure > bounds.max_exposure and more:
-            return _over(Code.MAX_EXPOSURE, bounds, facts, exposure, bounds.max_exposure)
-        if 2 * exposure >= bounds.max_exposure:
+        exposure = facts.exposure + more * lot
+        if exposure >= bounds.warn_exposure and more:
+            if exposure > bounds.max_exposure:
+                return _over(Code.MAX_EXPOSURE, bounds, facts, exposure, bounds.max_exposure)
             order.near("max_exposure", bounds.level.value, facts.name, exposure, bounds.max_exposure)
-        if bounds.level is Level.CLIENT:
-            credit = facts.credit + added * max(price, order.price) * unit
-            if credit > bounds.max_credit and added:
+        if bounds.gives_credit and order.added:
+            credit = facts.credit + order.added * max(price, order.price) * order.bounds.unit
+            if credit > bounds.max_credit:
                 return _over(Code.MAX_CREDIT, bounds, facts, credit, bounds.max_credit)
-            if 2 * credit >= bounds.max_credit:
+            if credit >= bounds.warn_credit:
                 order.near("max_credit", bounds.level.value, facts.name, credit, bounds.max_credit)
     return None
 
@@ -77,16 +80,18 @@ def levels(order: Judged) -> Denied | None:
 def worst_of(order: Judged, facts: LevelFacts) -> int:
     """Lots that the order adds to a holding at its worst: all buys filled and no sell, or all sells."""
     long, short = facts.lots + facts.buying, facts.selling - facts.lots
-    if order.side is Side.BUY:
-        return max(long + order.added, short) - max(long, short)
-    return max(long, short + order.added) - max(long, short)
+    ahead, behind = (long, short) if order.sign > 0 else (short, long)
+    if ahead >= behind:
+        return order.added
+    more = ahead + order.added - behind
+    return more if more > 0 else 0
 
 
 def _losing(order: Judged, bounds: LevelBounds, facts: LevelFacts) -> Denied | None:
     """C22: past the limit nothing goes out, near it only what the position holds and nothing sells yet."""
     if facts.loss >= LossStage.HALTED:
         return denied(Code.LOSS_HALTED, level=bounds.level.value, name=facts.name)
-    reducible = -facts.lots - facts.buying if order.side is Side.BUY else facts.lots - facts.selling
+    reducible = -facts.lots - facts.buying if order.sign > 0 else facts.lots - facts.selling
     if order.added <= reducible:
         return None
     return denied(

@@ -125,7 +125,8 @@ class Gate:
 
     def loss_stage(self, level: Level, name: str, loss: int) -> LossStage:
         """How far the day's loss of ``name`` has come, ``loss`` in units of value (C22)."""
-        return self._compiled.levels[LEVELS.index(level)].of(name).loss_stage(loss)
+        named, others = self._compiled.levels[LEVELS.index(level)]
+        return named.get(name, others).loss_stage(loss)
 
     def check(self, command: SubmitChild | ReplaceChild, facts: Facts, now: Now) -> Approved | Denied:
         """Judge one new child order, or one replace, against every limit in force. Changes nothing.

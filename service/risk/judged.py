@@ -17,8 +17,9 @@ class Judged:
     """One order, new or as a replace would leave it.
 
     Attributes:
-        limits: All limits; ``bounds`` are its instrument's and ``permission`` its strategy's, once
-            a check has found them.
+        limits: All limits; ``bounds`` are its instrument's, ``permission`` its strategy's. These, ``parent``
+            and ``reference`` are there for every check after the one that finds them.
+        sign: +1 for a buy, -1 for a sell.
         added: Lots that may be filled beyond what counts already. A replace is atomic at the broker (one
             order, one CumQty), so until it is answered either version may be filled, never both: the
             larger one counts.
@@ -30,13 +31,17 @@ class Judged:
         "bounds",
         "command",
         "facts",
+        "is_market",
         "limits",
         "now",
         "ord_type",
+        "parent",
         "permission",
         "price",
         "quantity",
+        "reference",
         "side",
+        "sign",
         "symbol",
         "time_in_force",
         "uses",
@@ -46,10 +51,14 @@ class Judged:
     facts: Facts
     now: Now
     limits: Compiled
+    parent: ParentFacts
+    reference: ReferenceSnapshot
     bounds: Bounds
     permission: Permission
     symbol: str
     side: Side
+    sign: int
+    is_market: bool
     ord_type: OrdType
     time_in_force: TimeInForce
     quantity: int
@@ -60,20 +69,6 @@ class Judged:
     def near(self, limit: str, level: str, name: str, used: int, most: int) -> None:
         """Note a limit that this order brings near; callers ask for half of it first, which is cheap."""
         self.uses.append(Use(limit, level, name, used, most))
-
-    @property
-    def parent(self) -> ParentFacts:
-        """The parent; a check before has made sure that there is one."""
-        parent = self.facts.parent
-        assert parent is not None
-        return parent
-
-    @property
-    def reference(self) -> ReferenceSnapshot:
-        """The market's facts; a check before has made sure that there are some."""
-        reference = self.facts.market.reference
-        assert reference is not None
-        return reference
 
 
 Check = Callable[[Judged], Denied | None]

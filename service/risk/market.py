@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from service.model.market import TradingPhase
-from service.model.orders import OrdType, Side, SubmitChild
+from service.model.orders import SubmitChild
 from service.risk import ceilings
 from service.risk.compiled import BPS
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
+
+_CONTINUOUS: Final = TradingPhase.CONTINUOUS
 
 
 def quantity(order: Judged) -> Denied | None:
@@ -25,7 +29,7 @@ def quantity(order: Judged) -> Denied | None:
 def price(order: Judged) -> Denied | None:
     """C1, C19: a price on the tick, none for a market order, never past the parent's limit."""
     limit = order.parent.limit_price
-    if order.ord_type is OrdType.MARKET:
+    if order.is_market:
         if order.price != 0:
             return denied(Code.INVALID_PRICE, price=order.price, ord_type="market")
         if limit:
@@ -33,7 +37,7 @@ def price(order: Judged) -> Denied | None:
         return None
     if order.price <= 0 or order.price % order.bounds.tick:
         return denied(Code.INVALID_PRICE, price=order.price, tick=order.bounds.tick)
-    if limit and (order.price - limit) * order.side.sign > 0:
+    if limit and (order.price - limit) * order.sign > 0:
         return denied(Code.PARENT_LIMIT_PRICE, price=order.price, limit=limit, side=order.side.name)
     return None
 
@@ -46,11 +50,12 @@ def market_data(order: Judged) -> Denied | None:
         return denied(Code.NO_REFERENCE, symbol=order.symbol)
     if heartbeat - utc > ceilings.CLOCK_AHEAD or reference.ts_utc - utc > ceilings.CLOCK_AHEAD:
         return denied(Code.CLOCK_TROUBLE, ahead_ns=max(heartbeat, reference.ts_utc) - utc)
+    order.reference = reference
     if utc - heartbeat > limits.max_heartbeat_age:
         return denied(Code.STALE_FEED, age_ns=utc - heartbeat, limit_ns=limits.max_heartbeat_age)
     if utc - reference.ts_utc > limits.max_reference_age:
         return denied(Code.STALE_REFERENCE, age_ns=utc - reference.ts_utc, limit_ns=limits.max_reference_age)
-    if reference.phase is not TradingPhase.CONTINUOUS:
+    if reference.phase is not _CONTINUOUS:
         return denied(Code.TRADING_PHASE, phase=reference.phase)
     if reference.jumped:
         return denied(Code.JUMPED_MARKET, bid=reference.bid, ask=reference.ask)
@@ -70,8 +75,8 @@ def collar(order: Judged) -> Denied | None:
     if limit <= 0:
         return denied(Code.NO_LIMIT, limit="collar_bps")
     price = order.price
-    if order.ord_type is OrdType.MARKET:
-        price = reference.ask if order.side is Side.BUY else reference.bid
+    if order.is_market:
+        price = reference.ask if order.sign > 0 else reference.bid
     if abs(price - trusted) * BPS > limit * trusted:
         return denied(Code.PRICE_COLLAR, price=price, reference=trusted, limit_bps=limit)
     return None
@@ -80,7 +85,7 @@ def collar(order: Judged) -> Denied | None:
 def value(order: Judged) -> Denied | None:
     """C3, C10: by instrument and by strategy; a market order is valued at the worst price of its collar."""
     price, bounds = order.price, order.bounds
-    if order.ord_type is OrdType.MARKET:
+    if order.is_market:
         price = -(-order.reference.reference * (BPS + bounds.collar_bps) // BPS)
     value = price * order.quantity
     if value > bounds.max_order_value:

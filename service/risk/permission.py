@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.model.orders import OrdType, Side, SubmitChild, TimeInForce
+from service.model.orders import OrdType, SubmitChild, TimeInForce
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
 
@@ -59,8 +59,8 @@ def passive(order: Judged) -> Denied | None:
     """C10: a strategy that may only rest does not take: no market, no immediate, no marketable order."""
     if not order.permission.passive_only:
         return None
-    far = order.reference.ask if order.side is Side.BUY else order.reference.bid
+    far = order.reference.ask if order.sign > 0 else order.reference.bid
     takes = order.ord_type is not OrdType.LIMIT or order.time_in_force in _AT_ONCE
-    if takes or (order.price - far) * order.side.sign >= 0:
+    if takes or (order.price - far) * order.sign >= 0:
         return denied(Code.PASSIVE_ONLY, strategy=order.parent.policy, price=order.price, far=far)
     return None

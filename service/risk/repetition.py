@@ -23,8 +23,8 @@ def rate(order: Judged) -> Denied | None:
         return _too_many(Level.INSTRUMENT, order.symbol, traffic.instrument, order.bounds.messages_per_second)
     if 2 * traffic.instrument + 2 >= order.bounds.messages_per_second:
         _busy(order, Level.INSTRUMENT, order.symbol, traffic.instrument, order.bounds.messages_per_second)
-    for table, facts, sent in zip(limits.levels, order.facts.levels, traffic.levels, strict=True):
-        bounds = table.of(facts.name)
+    for (named, others), facts, sent in zip(limits.levels, order.facts.levels, traffic.levels, strict=True):
+        bounds = named.get(facts.name, others)
         if sent >= bounds.messages_per_second:
             return _too_many(bounds.level, facts.name, sent, bounds.messages_per_second)
         if 2 * sent + 2 >= bounds.messages_per_second:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from service.model.orders import ParentStatus, SubmitChild
+from typing import Final
+
+from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, SubmitChild
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
+
+# A member of an enum takes longer to look up than most checks here take.
+_PAUSED: Final = ParentStatus.PAUSED
+_WORKING: Final = ParentStatus.WORKING
+_BUY: Final = Side.BUY
+_MARKET: Final = OrdType.MARKET
 
 
 def halted(order: Judged) -> Denied | None:
@@ -26,29 +34,41 @@ def parent(order: Judged) -> Denied | None:
     parent, command = order.facts.parent, order.command
     if parent is None or parent.id != command.parent_id:
         return denied(Code.UNKNOWN_PARENT, parent=command.parent_id)
-    if parent.status is ParentStatus.PAUSED:
+    if parent.status is _PAUSED:
         return denied(Code.PARENT_PAUSED, parent=parent.id)
-    if parent.status is not ParentStatus.WORKING:
+    if parent.status is not _WORKING:
         return denied(Code.PARENT_CLOSED, status=parent.status)
     if command.parent_version != parent.version:
         return denied(Code.PARENT_VERSION, given=command.parent_version, current=parent.version)
+    order.parent = parent
     return None
 
 
 def terms(order: Judged) -> Denied | None:
     """C14, C19: what the order is; a new child has a number never used, a replace a child that works."""
-    command, parent = order.command, order.parent
+    command = order.command
     order.quantity, order.price = command.quantity, command.price
-    if isinstance(command, SubmitChild):
-        order.symbol, order.side = command.symbol, command.side
-        order.ord_type, order.time_in_force = command.ord_type, command.time_in_force
-        order.added = command.quantity
-        prefix, _, number = command.child_id.rpartition(".")
-        if prefix != parent.id or not _child_number(number):
-            return denied(Code.MALFORMED_CHILD_ID, child=command.child_id)
-        if int(number) < parent.next_child:
-            return denied(Code.DUPLICATE_CHILD, child=command.child_id, next=parent.next_child)
-        return None
+    verdict = _new(order, command) if isinstance(command, SubmitChild) else _replaced(order, command)
+    if verdict is None:
+        order.sign = 1 if order.side is _BUY else -1
+        order.is_market = order.ord_type is _MARKET
+    return verdict
+
+
+def _new(order: Judged, command: SubmitChild) -> Denied | None:
+    order.symbol, order.side = command.symbol, command.side
+    order.ord_type, order.time_in_force = command.ord_type, command.time_in_force
+    order.added = command.quantity
+    parent = order.parent
+    prefix, _, number = command.child_id.rpartition(".")
+    if prefix != parent.id or not _child_number(number):
+        return denied(Code.MALFORMED_CHILD_ID, child=command.child_id)
+    if int(number) < parent.next_child:
+        return denied(Code.DUPLICATE_CHILD, child=command.child_id, next=parent.next_child)
+    return None
+
+
+def _replaced(order: Judged, command: ReplaceChild) -> Denied | None:
     child = order.facts.child
     if child is None:
         return denied(Code.UNKNOWN_CHILD, child=command.child_id)
@@ -56,7 +76,7 @@ def terms(order: Judged) -> Denied | None:
         return denied(Code.REQUEST_PENDING, child=command.child_id)
     if not child.working:
         return denied(Code.CHILD_NOT_WORKING, child=command.child_id)
-    order.symbol, order.side = parent.symbol, child.side
+    order.symbol, order.side = order.parent.symbol, child.side
     order.ord_type, order.time_in_force = child.ord_type, child.time_in_force
     order.added = max(0, command.quantity - child.quantity)
     if command.quantity <= child.filled:
