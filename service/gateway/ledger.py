@@ -317,7 +317,12 @@ class Ledger:
         before = order.cum_quantity
         self._book(order, root, now)
         order.seen.add((Kind.TRADED, root))
-        order.told_quantity = max(order.cum_quantity, order.told_quantity + order.cum_quantity - before)
+        if order.told_quantity == before:
+            order.told_quantity = order.cum_quantity
+        else:
+            # Something is missing, and what was told may or may not have this in it: the more counts.
+            told = order.told_quantity
+            order.told_quantity = max(told, told + order.cum_quantity - before, order.cum_quantity)
         return now, ""
 
     def _book(self, order: Order, exec_id: str, now: Execution) -> None:
@@ -360,6 +365,7 @@ class Ledger:
             order.status = FILLED
             order.request = Request.NONE
             order.cancel_id = ""
+            order.unknown |= order.told_quantity > order.cum_quantity
         elif order.cum_quantity and order.status is OrdStatus.NEW:
             order.status = PARTIALLY_FILLED
 

@@ -32,7 +32,7 @@ from tests.unit.gateway.driver import PRICE
 SOH = "\x01"
 LARGEST = 120
 """Lots of one child."""
-MOST_PARENTS = 5
+MOST_PARENTS = 7
 
 Act = Callable[[World], None]
 
@@ -51,7 +51,7 @@ def new_parent(world: World) -> None:
         id=f"P{number}",
         symbol=rng.choice(SYMBOLS),
         side=rng.choice((Side.BUY, Side.SELL)),
-        quantity=rng.randint(50, 600),
+        quantity=rng.randint(50, 1_000),
         policy=rng.choice(("twap", "vwap")),
         account="NW-1",
         trader=rng.choice(("alice", "bob")),
@@ -146,7 +146,10 @@ def cancel(world: World) -> None:
 
 
 def replace(world: World) -> None:
-    order = _some_live(world)
+    """Mostly of what can be replaced."""
+    live = world.gateway.core.state.ledger.live.values()
+    able = [order for order in live if not order.unknown and not order.pending and order.order_id]
+    order = world.rng.choice(able) if able and world.rng.random() < 0.9 else _some_live(world)
     if order is None:
         return
     rng, parent = world.rng, world.gateway.core.state.parents[order.parent_id]
@@ -449,19 +452,21 @@ def kill_now(world: World) -> None:
     world.die(power=world.rng.random() < 0.5)
 
 
+accept_some, fill_some, decide_some = _some(accept), _some(fill), _some(decide)
+
 ACTS: tuple[tuple[Act, float], ...] = (
     (new_parent, 3.0),
     (change_parent, 5.0),
-    (submit, 28.0),
+    (submit, 34.0),
     (cancel, 4.0),
-    (replace, 8.0),
+    (replace, 12.0),
     (kill, 0.1),
     (release, 4.0),
     (runner_lost, 0.1),
-    (accept, 12.0),
-    (fill, 9.0),
+    (accept_some, 10.0),
+    (fill_some, 5.0),
     (fill_late, 0.1),
-    (decide, 8.0),
+    (decide_some, 6.0),
     (end, 0.3),
     (change_deal, 0.3),
     (restate, 0.2),
@@ -482,5 +487,7 @@ ACTS: tuple[tuple[Act, float], ...] = (
     (light_fuse, 0.7),
     (kill_now, 0.15),
 )
-WITHOUT_GATEWAY: frozenset[Act] = frozenset((accept, fill, decide, end, change_deal, tell_again, wait))
+WITHOUT_GATEWAY: frozenset[Act] = frozenset(
+    (accept_some, fill_some, decide_some, end, change_deal, tell_again, wait)
+)
 """What goes on while the gateway is down."""

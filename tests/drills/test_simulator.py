@@ -23,12 +23,12 @@ SOON = 10_000
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_faults_and_kills_leave_our_book_the_brokers(seed: int) -> None:
-    result = run(seed, 30_000)
+    result = run(seed, 20_000)
     assert not result.failure, result.failure
-    assert (result.events, result.divergence) == (30_000, 0)
-    assert result.kills > 100
-    assert result.orders > 300
-    assert result.fills > 300
+    assert (result.events, result.divergence) == (20_000, 0)
+    assert result.kills > 50
+    assert result.orders > 200
+    assert result.fills > 200
 
 
 def test_the_same_seed_is_the_same_run() -> None:

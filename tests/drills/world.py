@@ -17,7 +17,7 @@ from tests.drills.invariants import Violation
 from tests.drills.line import Line
 from tests.unit.gateway.driver import MARKET, UTC, snapshot
 
-SYMBOLS = ("AURA", "BOLT")
+SYMBOLS = ("AURA", "BOLT", "GOOG", "AMZN")
 FULL = "the disk is full"
 MAX_STUCK = 40
 """Steps for which a slow disk does nothing."""

@@ -133,3 +133,20 @@ def test_an_order_that_a_correction_left_short_is_over_as_the_broker_says(desk: 
     desk.report("I", OrdStatus.CANCELED, cum_quantity=90)
     assert (desk.order().status, desk.order().unknown) == (OrdStatus.CANCELED, False)
     assert at_risk(desk) == (90, 0)
+
+
+def test_a_fill_that_overtakes_a_correction_leaves_nothing_counted_too_much(desk: Driver) -> None:
+    """The later fill's CumQty has the correction in it already."""
+    desk.fill(40, exec_id="A")
+    desk.fill(54, exec_id="C", cum_quantity=100)
+    desk.report(
+        "G",
+        OrdStatus.PARTIALLY_FILLED,
+        exec_ref_id="A",
+        last_quantity=46,
+        last_price=PRICE,
+        cum_quantity=46,
+    )
+    assert (desk.order().status, desk.order().unknown) == (OrdStatus.FILLED, True)
+    desk.report("I", OrdStatus.FILLED, cum_quantity=100)
+    assert (desk.order().unknown, at_risk(desk)) == (False, (100, 0))
