@@ -86,12 +86,15 @@ class Engine:
                 os.close(self._lock)
                 self._lock = None
 
-    def connect(self, expect_from: int | None = None) -> None:
+    def connect(self, expect_from: int | None = None, send_from: int | None = None) -> None:
         """Start the engine's thread, which connects; returns in some tens of milliseconds. Any thread.
 
         Args:
             expect_from: MsgSeqNum of the first inbound message that the caller has no record of. If the
                 store is ahead of it, the counterparty is asked to send from there again.
+
+            send_from: MsgSeqNum from which on none of ours has been used. If the store is behind it, as after
+                a power cut, this is the next; the counterparty asks for the gap and gets a gap fill.
 
         Raises:
             FixConfigError: If the session cannot be made as configured.
@@ -111,6 +114,8 @@ class Engine:
             session = quickfix.Session.lookupSession(quickfix.SessionID("FIX.4.4", *self._name))
             if expect_from is not None and expect_from < session.getExpectedTargetNum():
                 session.setNextTargetMsgSeqNum(max(1, expect_from))
+            if send_from is not None and send_from > session.getExpectedSenderNum():
+                session.setNextSenderMsgSeqNum(send_from)
             initiator.start()
         except quickfix.FIXException as error:
             hint = "; this build has no TLS, quickfix-tls has" if "HAVE_SSL" in str(error) else ""

@@ -93,13 +93,16 @@ class FixSession:
         self._reviver: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._fault = ""
+        self.ended_at = 0
+        """Our next MsgSeqNum once the session has been taken down in good order; until then 0."""
 
-    async def start(self, *, expect_from: int | None = None) -> None:
+    async def start(self, *, expect_from: int | None = None, send_from: int | None = None) -> None:
         """Start connecting, and reconnect for ever; ``on_session`` tells when it is logged on.
 
         Args:
             expect_from: MsgSeqNum after the last report that the caller has on record. Reports that
                 the engine had taken but the caller had not recorded are then sent again (``poss_dup``).
+            send_from: MsgSeqNum from which on none of ours has been used, should the store be behind it.
 
         Raises:
             FixConfigError: If the session cannot be made as configured, or is in use.
@@ -107,7 +110,7 @@ class FixSession:
         self._loop = asyncio.get_running_loop()
         self._engine.open()
         try:
-            await _elsewhere(lambda: self._engine.connect(expect_from))
+            await _elsewhere(lambda: self._engine.connect(expect_from, send_from))
         except BaseException:
             self._engine.close()
             self._loop = None
@@ -126,7 +129,9 @@ class FixSession:
                     self._engine.request_logout("end of service")
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
+                following = self._engine.expected[0]
                 await _elsewhere(self._engine.cut())
+                self.ended_at = following
         except TimeoutError:
             _log.error("FIX %s did not stop within %s s", self._engine, self._config.stop_timeout)
         else:

@@ -148,6 +148,12 @@ class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
     price: int = 0
 
 
+class Reserved(Message, frozen=True, kw_only=True, tag="reserved"):
+    """No MsgSeqNum of ours from ``unused_from`` on has been used; those below may have been."""
+
+    unused_from: int
+
+
 class Noted(Message, frozen=True, kw_only=True, tag="noted"):
     """The shell saw something that a person must look at: it goes on record as an alarm."""
 
@@ -229,6 +235,7 @@ Input = (
     | ArmInput
     | ReconcileInput
     | ExplainInput
+    | Reserved
     | Noted
     | Proposed
     | Approval

@@ -23,6 +23,7 @@ from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
+from service.gateway.numbers import SenderNumbers
 from service.gateway.people import SIMULATOR, read_people
 from service.gateway.record import TOPICS, Gap, History, Mirror, find_gap
 from service.gateway.shell import Recovery, Shell
@@ -190,6 +191,7 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
+        self._numbers = SenderNumbers(self._shell, self._fix, kept=not settings.fix_reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
 
     def _report(self, report: Report) -> None:
@@ -209,6 +211,7 @@ class _Gateway:
             stack.push_async_callback(self._journal.close)
             stack.push_async_callback(self._producer.stop)
             shell.feed(started)
+            send_from = self._numbers.begin()
             await self._synced()
             self._runners.expect({order.runner for order in state.ledger.live.values() if order.runner})
             await self._control.server.start()
@@ -222,7 +225,8 @@ class _Gateway:
             stack.callback(kill_signal.stop)
             # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
             known = 0 if self._settings.fix_reset_on_logon else state.report_seq
-            await self._fix.start(expect_from=known + 1 if known else None)
+            stack.callback(self._numbers.end)
+            await self._fix.start(expect_from=known + 1 if known else None, send_from=send_from)
             stack.push_async_callback(self._fix.stop)
             await stack.enter_async_context(self._beside(self._keep_time()))
             connecting = asyncio.create_task(self._connect(stack))
@@ -353,6 +357,7 @@ class _Gateway:
             try:
                 self._kill_file.look(self._shell)
                 self._runners.check()
+                self._numbers.check()
                 self._shell.tick()
             except Exception as error:
                 if time.monotonic() - failed_at > 10.0:

@@ -132,6 +132,7 @@ class State:
         offsets: Newest offset of ``parents.v1`` by partition.
         approved_limits: Text of limits that two people have put in place of the file's; empty if none.
         report_seq: MsgSeqNum of the newest report of the broker.
+        unused_from: No MsgSeqNum of ours from this one on has been used; 0 if nothing is known.
         order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
         mass_id: MassStatusReqID of the question about everything that is not answered in full; else empty.
         mass_open: Live orders, by child id, that its answers have not told of yet.
@@ -162,6 +163,7 @@ class State:
         self.offsets: dict[int, int] = {}
         self.report_seq = 0
         self.effects: list[Effect] = []
+        self.unused_from = 0
         self.order_status = "single"
         self.mass_id = ""
         self.mass_open: dict[str, None] = {}

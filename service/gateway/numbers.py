@@ -1,0 +1,55 @@
+"""Our MsgSeqNums after a power cut: the engine's store may be behind, so the journal reserves blocks.
+
+The engine writes its store without syncing it, and heartbeats use numbers that no input of ours holds. So
+numbers are reserved in blocks, on disk before the first of a block is used. A gateway that was not stopped in
+good order goes on above the block: the counterparty sees a gap, asks, and is told that nothing in it is sent
+again. A number that is too low would end the session for good.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.fix.session import FixSession
+from service.gateway.inputs import Reserved
+from service.gateway.shell import Shell
+
+BLOCK: Final = 50_000
+"""Numbers reserved at a time: more than the session can send between two looks at them."""
+
+
+class SenderNumbers:
+    """Keeps the journal ahead of the numbers that one session uses.
+
+    Args:
+        kept: False if the session's numbers start anew at every logon.
+    """
+
+    def __init__(self, shell: Shell, session: FixSession, *, kept: bool) -> None:
+        self._shell = shell
+        self._session = session
+        self._kept = kept
+
+    def begin(self) -> int | None:
+        """Reserve a block; what is on the disk after this is enough to connect.
+
+        Returns:
+            The number to go on from where the store is behind it; ``None`` if there is nothing to go by.
+        """
+        free = self._shell.core.state.unused_from
+        if not self._kept:
+            return None
+        self._shell.feed(Reserved(unused_from=max(1, free) + BLOCK))
+        return free or None
+
+    def check(self) -> None:
+        """Reserve the next block in time. Call it every few milliseconds."""
+        following = self._session.expected[0]
+        if self._kept and following + BLOCK // 2 > self._shell.core.state.unused_from:
+            self._shell.feed(Reserved(unused_from=following + BLOCK))
+            self._shell.journal.sync()
+
+    def end(self) -> None:
+        """The session has ended in good order: give back what was not used."""
+        if self._kept and self._session.ended_at:
+            self._shell.feed(Reserved(unused_from=self._session.ended_at))
