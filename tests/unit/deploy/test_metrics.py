@@ -13,19 +13,6 @@ from tests.unit.deploy.tools import require
 LEFT_OUT: dict[str, str] = {}
 """Metrics that no panel and no alert uses, each with the reason."""
 
-SERVE_ALL = """
-import importlib, pkgutil, sys
-import service.telemetry
-from service.telemetry.metrics import REGISTRY, serve
-for module in pkgutil.iter_modules(service.telemetry.__path__, "service.telemetry."):
-    importlib.import_module(module.name)
-for metric in list(REGISTRY._collector_to_names):
-    if metric._labelnames:
-        metric.labels(*("x" for _ in metric._labelnames))
-print(serve("127.0.0.1", 0), flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.mark.parametrize(("where", "expression"), expressions().items())
 def test_expression_when_it_names_a_metric_then_a_sensor_or_a_rule_has_it(
@@ -47,7 +34,11 @@ def test_metrics_when_promtool_checks_what_a_role_serves_then_it_finds_nothing()
     promtool = require("promtool")
     # A family without a child is not looked at, so each is given one, away from this process's registry.
     with subprocess.Popen(
-        [sys.executable, "-c", SERVE_ALL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+        [sys.executable, "-m", "tests.unit.deploy.serve_all"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
     ) as role:
         assert role.stdin is not None
         assert role.stdout is not None
