@@ -163,6 +163,11 @@ class Ledger:
         self._recount(order)
         return kind
 
+    def go_by_alias(self, order: Order) -> None:
+        """The broker does not know the order by the ClOrdID that we took for its newest."""
+        if order.alias:
+            order.cl_ord_id, order.alias = order.alias, order.cl_ord_id
+
     def withdraw(self, order: Order) -> None:
         """A new order that was never sent ends here."""
         order.status = OrdStatus.REJECTED
@@ -237,14 +242,17 @@ class Ledger:
             or (report.order_quantity, report.price) == (order.replace_quantity, order.replace_price)
         )
         if replaced:
+            changed = (order.quantity, order.price) != (order.replace_quantity, order.replace_price)
+            before = order.cl_ord_id
             self._replaced(order)
+            order.alias = "" if changed or report.cl_ord_id == order.cl_ord_id != before else before
         lost = order.request.value if order.request is not Request.NONE else ""
         order.request, order.cancel_id = Request.NONE, ""
         self._forget_replace(order)
         return "replaced" if replaced else lost
 
     def _replaced(self, order: Order) -> None:
-        order.cl_ord_id = order.replace_id
+        order.cl_ord_id, order.alias = order.replace_id, ""
         order.quantity, order.price = order.replace_quantity, order.replace_price
         order.request = REQUEST[order.request, Kind.REPLACED]
         self._forget_replace(order)

@@ -162,6 +162,8 @@ STATUS: Final[Mapping[tuple[OrdStatus, ReportKind], OrdStatus]] = {
     (DONE_FOR_DAY, _K.EXPIRED): EXPIRED,
     (PENDING_NEW, _K.REJECTED): REJECTED,
     (NEW, _K.REJECTED): REJECTED,  # the venue behind the broker refused it
+    (SUSPENDED, _K.REJECTED): REJECTED,
+    (STOPPED, _K.REJECTED): REJECTED,
     (REJECTED, _K.REJECTED): REJECTED,
     # halted and guaranteed
     **{(status, _K.SUSPENDED): SUSPENDED for status in LIVE},

@@ -22,6 +22,7 @@ class Order:
 
     Attributes:
         cl_ord_id: The newest one that the broker accepted (or the first, until it does).
+        alias: The ClOrdID that it may go by instead, where the broker's answer fits two; else empty.
         chain: Every ClOrdID of it, cancels and replaces included.
         levels: Names that it counts for, in the order of ``LEVELS``; none for an order that nobody here sent.
         quantity, price: As accepted by the broker.
@@ -40,6 +41,7 @@ class Order:
 
     __slots__ = (
         "account",
+        "alias",
         "asked",
         "cancel_id",
         "chain",
@@ -128,6 +130,7 @@ class Order:
         self.status = OrdStatus.PENDING_NEW
         self.request = Request.NONE
         self.order_id = ""
+        self.alias = ""
         self.cancel_id = ""
         self.replace_id = ""
         self.replace_quantity = 0

@@ -98,7 +98,19 @@ def find(state: State, report: ExecutionReport) -> Order | None:
         ledger.find(report.cl_ord_id)
         or ledger.find(report.orig_cl_ord_id)
         or state.foreign.get(report.order_id)
+        or _of_a_lost_request(state, report)
     )
+
+
+def _of_a_lost_request(state: State, report: ExecutionReport) -> Order | None:
+    """The order of a cancel of ours whose record a power cut took: only the OrderID tells which it is."""
+    prefix, dash, _ = report.cl_ord_id.partition("-")
+    if prefix + dash not in state.lives or report.order_id in ("", "NONE"):
+        return None
+    for order in reversed(state.ledger.orders.values()):
+        if order.order_id == report.order_id and order.symbol == report.symbol:
+            return order
+    return None
 
 
 def adopt(state: State, report: ExecutionReport, now: Now) -> Order | None:

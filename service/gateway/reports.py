@@ -30,6 +30,8 @@ _NEW_ORDER: Final = "D"
 _CANCEL: Final = "F"
 _REPLACE: Final = "G"
 _UNKNOWN: Final = "UNKNOWN_ORDER"
+_UNKNOWN_BY_THIS_ID: Final = 1
+"""CxlRejReason (102)."""
 
 
 def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
@@ -217,6 +219,8 @@ def cancel_reject(state: State, report: OrderCancelReject, now: Now) -> None:
     reason = report.text or f"cxl_rej_reason={report.cxl_rej_reason}"
     if not _refused(state, order, report.cl_ord_id, reason, now):
         return
+    if report.cxl_rej_reason == _UNKNOWN_BY_THIS_ID:
+        state.ledger.go_by_alias(order)
     if order.live and report.ord_status in CLOSED:
         # The broker has it closed and we do not: its own report is on the way, or lost. Ask.
         lost_sight(state, order, f"cancel refused: {reason}", now)

@@ -109,13 +109,21 @@ class Broker:
     Args:
         strict_orig: A request must name the newest accepted ClOrdID (41), else the order is "unknown".
         echo: A status answer goes by the ClOrdID that was asked for, not by the current one.
+        mass_cancels: Carries out an OrderMassCancelRequest; else it refuses them.
         reopens: A full order of which something is taken back works again.
         chain_refs: ExecRefID of a bust or correction is that of the correction before, where there was one.
         unknown_as_i: An order asked for and not known is answered with ExecType I, not 8.
     """
 
     def __init__(
-        self, *, strict_orig: bool, echo: bool, reopens: bool, chain_refs: bool, unknown_as_i: bool
+        self,
+        *,
+        strict_orig: bool,
+        echo: bool,
+        mass_cancels: bool,
+        reopens: bool,
+        chain_refs: bool,
+        unknown_as_i: bool,
     ) -> None:
         self.orders: dict[str, BookOrder] = {}
         self.by_id: dict[str, BookOrder] = {}
@@ -124,6 +132,7 @@ class Broker:
         self.new_orders: list[str] = []
         self._strict_orig = strict_orig
         self._echo = echo
+        self._mass_cancels = mass_cancels
         self._reopens = reopens
         self._chain_refs = chain_refs
         self._unknown_as_i = unknown_as_i
@@ -148,6 +157,10 @@ class Broker:
             self.touched.add(order.child)
         elif kind == "H":
             self._answer(fields)
+        elif kind == "AF":
+            self._answer_all(fields["584"])
+        elif kind == "q":
+            self._cancel_all(fields)
         else:
             self._request(kind, fields)
 
@@ -188,6 +201,33 @@ class Broker:
         cl_ord_id = fields["11"] if self._echo else order.current
         self._report(order, "I", cl_ord_id=cl_ord_id, exec_id="0")
 
+    def _answer_all(self, request_id: str) -> None:
+        """Every order that works; that there is none, where there is none."""
+        live = self.live
+        for number, order in enumerate(live, 1):
+            last = (("912", "Y" if number == len(live) else "N"),)
+            extra = (("584", request_id), ("911", str(len(live))), *last)
+            self._report(order, "I", exec_id="0", extra=extra)
+        if not live:
+            text = _fields(
+                ("35", "8"), ("37", "NONE"), ("17", "0"), ("150", "I"), ("39", "8"), ("103", "5"),
+                ("584", request_id), ("911", "0"), ("912", "Y"), ("14", "0"), ("151", "0"),
+            )  # fmt: skip
+            self.out.append((text, None))
+
+    def _cancel_all(self, fields: dict[str, str]) -> None:
+        """OrderMassCancelRequest: of everything, of an instrument, or refused."""
+        symbol = fields.get("55", "")
+        covered = [order for order in self.live if not symbol or order.symbol == symbol]
+        response = ("1" if symbol else "7") if self._mass_cancels else "0"
+        affected = str(len(covered)) if self._mass_cancels else "0"
+        text = _fields(
+            ("35", "r"), ("11", fields["11"]), ("530", fields["530"]), ("531", response), ("533", affected)
+        )
+        self.out.append((text, None))
+        for order in covered if self._mass_cancels else ():
+            self.end(order, "4")
+
     # What it does
 
     def accept(self, order: BookOrder) -> None:
@@ -199,7 +239,8 @@ class Broker:
     def pending(self, order: BookOrder, exec_type: str) -> None:
         """Say that something is being thought about: A, 6 or E."""
         cl_ord_id = order.asks[0][1] if order.asks else order.current
-        self._report(order, exec_type, cl_ord_id=cl_ord_id)
+        orig = order.current if exec_type != "A" else ""
+        self._report(order, exec_type, cl_ord_id=cl_ord_id, orig=orig)
 
     def reject(self, order: BookOrder) -> None:
         order.status = "8"

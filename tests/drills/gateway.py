@@ -175,8 +175,17 @@ class Gateway:
         self._utc = utc
         self._carry = carry
         self.wire = Wire(self.fuse, utc, carry)
+        self.configure()
+
+    def configure(self, *, order_status: str = "single", mass_cancel: bool = False) -> None:
+        """What the next life is told about the broker: how it can be asked, what it takes."""
         self.started = Started(
-            reference=REFERENCE, limits=LIMITS, on_runner_loss="cancel", max_command_age=600 * SECOND
+            reference=REFERENCE,
+            limits=LIMITS,
+            on_runner_loss="cancel",
+            max_command_age=600 * SECOND,
+            order_status=order_status,
+            mass_cancel=mass_cancel,
         )
 
     def start(self) -> None:

@@ -38,6 +38,7 @@ class Desk(World):
 
     def __init__(self, path: Path) -> None:
         super().__init__("named", path)
+        self.gateway.configure()
         self.told: list[Any] = []
         self.gateway._tell = self.told.append  # type: ignore[method-assign]
         self.begin()

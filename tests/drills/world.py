@@ -53,12 +53,16 @@ class World:
         self.broker = Broker(
             strict_orig=rng.random() < 0.5,
             echo=rng.random() < 0.5,
+            mass_cancels=rng.random() < 0.7,
             reopens=rng.random() < 0.3,
             chain_refs=rng.random() < 0.5,
             unknown_as_i=rng.random() < 0.5,
         )
         self.line = Line(rng)
         self.gateway = Gateway(path, rng, lambda: self.utc, self._carry)
+        self.gateway.configure(
+            order_status=rng.choice(("single", "mass")), mass_cancel=rng.choice((True, False))
+        )
         self.by_child: dict[str, BookOrder] = {}
         self.by_parent: dict[str, list[BookOrder]] = {}
         self.active: set[str] = set()

@@ -150,3 +150,31 @@ def test_a_fill_that_overtakes_a_correction_leaves_nothing_counted_too_much(desk
     assert (desk.order().status, desk.order().unknown) == (OrdStatus.FILLED, True)
     desk.report("I", OrdStatus.FILLED, cum_quantity=100)
     assert (desk.order().unknown, at_risk(desk)) == (False, (100, 0))
+
+
+def test_a_replace_that_changes_nothing_leaves_no_order_that_cannot_be_cancelled(desk: Driver) -> None:
+    """Lost or not, the answer looks the same: if the broker knows neither id, the other one is tried."""
+    first = desk.order().cl_ord_id
+    desk.replace(quantity=100)
+    second = desk.order().replace_id
+    reconnect(desk)
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=100, price=PRICE)
+    tried = set()
+    for _ in range(2):
+        desk.cancel()
+        tried.add(desk.cancels_sent[-1].orig_cl_ord_id)
+        desk.refuse_cancel(cxl_rej_reason=1)
+    assert tried == {first, second}
+
+
+def test_a_suspended_order_may_be_rejected(desk: Driver) -> None:
+    desk.report("9", OrdStatus.SUSPENDED)
+    desk.report("8", OrdStatus.REJECTED)
+    assert (desk.order().status, at_risk(desk)) == (OrdStatus.REJECTED, (0, 0))
+
+
+def test_a_report_of_a_cancel_that_a_power_cut_took_from_the_record_is_of_its_order(desk: Driver) -> None:
+    lost = desk.order().cl_ord_id.split("-")[0] + "-77"
+    desk.report("6", OrdStatus.PENDING_CANCEL, cl_ord_id=lost, cum_quantity=0)
+    assert list(desk.core.state.ledger.orders) == ["P1.1"]
+    assert at_risk(desk) == (0, 100)
