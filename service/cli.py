@@ -352,7 +352,7 @@ def parent_new(
     from service.demo.plan import planned_parent
 
     own, values = split(given)
-    check_policy(own["policy"])
+    check_policy(own["policy"], values)
     planned = planned_parent(id=parent_id or new_id("P"), parameters=values, **own)
 
     async def command_of(_desk: Any, loaded: Any) -> Any:
@@ -417,6 +417,8 @@ def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **g
     from service.demo.parameters import parameters, split
 
     cluster, changes = split(given)
+    if quantity is None and not changes:
+        raise click.UsageError("nothing to amend: give --quantity or a parameter")
 
     def fields(instrument: Any) -> dict[str, Any]:
         return {"quantity": quantity, "changes": parameters(changes, instrument)}

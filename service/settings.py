@@ -10,10 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """Where deploy/, fix_configs/ and policies/models/ lie."""
+
+
+def check_addresses(text: str) -> str:
+    """``text``, if it is HOST:PORT, or several with commas between.
+
+    Raises:
+        ValueError: Naming the one that is not.
+    """
+    for address in text.split(","):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ValueError(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:9092")
+    return text
 
 
 class RoleSettings(BaseModel):
@@ -37,6 +50,11 @@ class RoleSettings(BaseModel):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least severe log level shown"
     )
+
+    @field_validator("kafka")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        return check_addresses(value)
 
 
 class HotRoleSettings(RoleSettings):

@@ -159,8 +159,9 @@ class Blotter:
                 if self.alarms[message.code] == 1:
                     return f"alarm {message.code} {message.detail}"
             case SessionChanged():
+                down = "is down" if message.session in self.sessions else "is not logged on yet"
                 self.sessions[message.session] = message.logged_on
-                return f"FIX session {message.session} {'logged on' if message.logged_on else 'is down'}"
+                return f"FIX session {message.session} {'logged on' if message.logged_on else down}"
         return None
 
     def market_now(self, utc: int) -> int:

@@ -12,6 +12,7 @@ from service.demo.processes import DemoError
 from service.feeds.role import replay_window
 from service.feeds.source import open_source
 from service.model.reference import Reference
+from service.settings import check_addresses
 
 if TYPE_CHECKING:
     from service.demo.run import Options
@@ -29,8 +30,7 @@ def check_options(options: Options, reference: Reference, plan: Plan | None) -> 
         if value is not None and not math.isfinite(value):
             raise DemoError(f"--{name} {value} is no finite number")
     if options.kafka:
-        for address in options.kafka.split(","):
-            _check_address("kafka", address)
+        _check_address("kafka", options.kafka)
     elif options.topic_prefix is not None:
         raise DemoError("--topic-prefix is for a cluster given by --kafka; the demo's own needs none")
     if options.broker:
@@ -50,9 +50,10 @@ def check_options(options: Options, reference: Reference, plan: Plan | None) -> 
 
 
 def _check_address(option: str, text: str) -> None:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise DemoError(f"--{option} {text}: write HOST:PORT, such as 127.0.0.1:9092")
+    try:
+        check_addresses(text)
+    except ValueError as error:
+        raise DemoError(f"--{option}: {error}") from error
 
 
 def check_writable(path: Path, option: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import msgspec
@@ -26,7 +29,9 @@ from service.model.orders import (
     PauseParent,
     ResumeParent,
 )
+from service.model.parameters import catalogue
 from service.model.reference import Instrument, Reference
+from service.model.time import SECOND
 from service.policy.registry import discover
 from service.transport.consumer import Reader
 from service.transport.producer import Producer
@@ -63,16 +68,23 @@ def instrument(reference: Reference, symbol: str) -> Instrument:
     return found
 
 
-def check_policy(name: str) -> None:
-    """Refuse a policy that is not installed here, before anybody waits for it.
+def check_policy(name: str, parameters: Iterable[str] = ()) -> None:
+    """Refuse a policy that is not installed here, or does not take such parameters, before anybody waits.
 
     Raises:
-        DeskError: Naming those that are.
+        DeskError: Naming those that are, or that it takes.
     """
     found = discover()
     if name not in found.policies:
         why = found.unavailable.get(name, f"installed are {', '.join(found.policies)}")
         raise DeskError(f"no policy {name}: {why}")
+    if stray := [
+        given
+        for given in parameters
+        if given.replace("-", "_") in catalogue().keys() - found.policies[name].takes
+    ]:
+        taken = ", ".join(sorted(found.policies[name].takes))
+        raise DeskError(f"policy {name} takes no {', '.join(stray)}; it takes {taken}")
 
 
 class Desk:
@@ -132,8 +144,8 @@ class Desk:
         finally:
             await reader.stop()
         raise DeskError(
-            f"no gateway answered within {timeout:g} s; the command waits on {PARENTS} and is judged when "
-            "one runs"
+            f"no answer within {timeout:g} s; the command waits on {PARENTS} until a gateway runs that has "
+            "market data of its instrument (`slipstream status` asks the gateway of a run)"
         )
 
     async def find(self, parent_id: str) -> ParentSnapshot:
@@ -181,9 +193,19 @@ def answer_text(answer: ParentEvent) -> str:
         DeskError: If it refused.
     """
     if isinstance(answer, ParentRefused):
-        raise DeskError(f"{answer.parent_id} refused: {answer.code} {answer.detail}")
+        raise DeskError(f"{answer.parent_id} refused: {answer.code} {_readable(answer.detail)}")
     state = answer.state
     return f"{state.parent.id} {state.status.value}, version {state.version}"
+
+
+def _readable(detail: str) -> str:
+    """The same, with its instants of market time as a person writes them."""
+
+    def iso(match: re.Match[str]) -> str:
+        at = datetime.fromtimestamp(int(match[2]) / SECOND, UTC)
+        return f"{match[1]}={at.isoformat(timespec='seconds')}"
+
+    return re.sub(r"\b(start|end|now|session)=(\d{18,19})\b", iso, detail)
 
 
 COMMANDS: Final[dict[str, type[AmendParent | PauseParent | ResumeParent | CancelParent]]] = {

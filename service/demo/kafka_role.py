@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.transport.kafka_process import KafkaProcess
+
+log = logging.getLogger(__name__)
 
 
 class KafkaSettings(BaseModel):
@@ -38,6 +41,9 @@ async def run(settings: KafkaSettings, stop: asyncio.Event) -> None:
     async with KafkaProcess(settings.run_dir / "kafka", settings.port, heap_mb=settings.heap_mb):
         ready.parent.mkdir(parents=True, exist_ok=True)
         ready.touch()
+        log.info(
+            "Kafka listens on 127.0.0.1:%d, its data is in %s", settings.port, settings.run_dir / "kafka"
+        )
         try:
             await stop.wait()
         finally:

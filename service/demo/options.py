@@ -81,7 +81,8 @@ def settings_from(model: type[SettingsT], given: Mapping[str, Any]) -> SettingsT
         return model.model_validate(values)
     except ValidationError as error:
         lines = [
-            f"{'--' + '.'.join(map(str, e['loc'])).replace('_', '-') if e['loc'] else 'options'}: {e['msg']}"
+            f"{'--' + '.'.join(map(str, e['loc'])).replace('_', '-') if e['loc'] else 'options'}: "
+            f"{e['msg'].removeprefix('Value error, ')}"
             for e in error.errors()
         ]
         raise click.UsageError("; ".join(lines)) from error

@@ -101,7 +101,16 @@ def _parameter(name: str, value: Any, instrument: Instrument) -> Any:
         # Not strict: text from a command line becomes a number, a flag or a word of its enumeration.
         return msgspec.convert(value, _types()[name], strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
-        raise ParameterError(f"{name.replace('_', '-')} {value!r}: {error} ({declared.help})") from error
+        what = _expected(str(error))
+        raise ParameterError(f"{name.replace('_', '-')} {value!r}: {what} ({declared.help})") from error
+
+
+def _expected(complaint: str) -> str:
+    """A complaint about a type in the words of a person."""
+    for kind, words in (("float", "a number"), ("int", "a whole number"), ("bool", "true or false")):
+        if complaint.startswith(f"Expected `{kind} | null`"):
+            return f"{words} is needed"
+    return complaint
 
 
 def price_units(value: Any, instrument: Instrument, what: str) -> int:

@@ -140,7 +140,7 @@ class Plan(_Entry):
         symbols = {}
         for parent in self.parents:
             with _said_of(f"{where}: parent {parent.id}"):
-                check_policy(parent.policy)
+                check_policy(parent.policy, parent.parameters)
                 parent.command(reference, utc=0)
             symbols[parent.id] = parent.symbol
         for action in self.actions:

@@ -207,9 +207,17 @@ def _totals(value: Totals) -> dict[str, Any]:
 
 
 def write_json(result: Result, reference: Reference, path: Path) -> None:
-    """Write ``document`` to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(document(result, reference), option=orjson.OPT_INDENT_2) + b"\n")
+    """Write ``document`` to a file.
+
+    Raises:
+        ResultError: Naming the file that cannot be written.
+    """
+    text = orjson.dumps(document(result, reference), option=orjson.OPT_INDENT_2) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    except OSError as error:
+        raise ResultError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def shortcomings(result: Result, expected: list[str]) -> list[str]:

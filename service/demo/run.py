@@ -24,7 +24,7 @@ from service.demo.checks import check_options
 from service.demo.desk import Cluster, Desk
 from service.demo.plan import Plan, PlannedAction, PlannedParent, default_plan, load_plan
 from service.demo.processes import DemoError, Roles
-from service.demo.result import RECORDING, REFERENCE, Result, result_of, shortcomings, write_json
+from service.demo.result import RECORDING, REFERENCE, Result, ResultError, result_of, shortcomings, write_json
 from service.demo.view import LiveView, print_result, progress_line
 from service.gateway.control_client import ControlError, kill, until_nothing_works
 from service.model.reference import load_reference
@@ -43,6 +43,8 @@ BROKER: Final = ("--entry-latency-ms", "8", "--response-latency-ms", "4")
 # After the session's end the gateway cancels what is left and waits for the broker's word.
 GRACE_SECONDS: Final = 30.0
 KILL_SECONDS: Final = 8.0
+# What the kernel takes (sun_path, with its closing zero).
+SOCKET_PATH_BYTES: Final = 107
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +339,8 @@ class Demo:
         if self._options.json is not None:
             try:
                 write_json(result, self._reference, self._options.json)
-            except OSError as error:
-                troubles.append(f"--json {self._options.json} could not be written: {error.strerror}")
+            except ResultError as error:
+                troubles.append(str(error))
         return troubles
 
     def _print(self, line: str) -> None:
@@ -349,6 +351,8 @@ class Demo:
 def _new_run_dir(options: Options) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     run_dir = (options.run_dir or Path("runs") / f"demo-{stamp}").resolve()
+    if len(os.fsencode(run_dir / "gateway.sock")) > SOCKET_PATH_BYTES:
+        raise DemoError(f"{run_dir} is too long a path for the sockets in it; give another --run-dir")
     try:
         if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
             what = "not empty" if run_dir.is_dir() else "a file"

@@ -127,10 +127,10 @@ def print_result(result: Result, console: Console) -> None:
     for table in _parents_tables(result, console):
         console.print(table)
     for parent_id, why in result.refused.items():
-        console.print(f"{parent_id} was refused: {why}")
-    console.print(_agreement(result))
+        console.print(f"{parent_id} was refused: {why}", markup=False)
+    console.print(_agreement(result), markup=False)
     denials = ", ".join(f"{name} x{n}" for name, n in sorted(result.denials.items()))
-    console.print(f"denials    {denials or 'none'}")
+    console.print(f"denials    {denials or 'none'}", markup=False)
     if result.alarms:
         console.print(f"alarms     {', '.join(f'{name} x{n}' for name, n in sorted(result.alarms.items()))}")
     console.print(_latency_table(result))
@@ -139,9 +139,14 @@ def print_result(result: Result, console: Console) -> None:
     )
     for moment in MOMENTS:
         if moment in result.moments:
-            console.print(f"           {result.moments[moment]}", overflow="ellipsis", no_wrap=True)
+            console.print(
+                f"           {result.moments[moment]}", markup=False, overflow="ellipsis", no_wrap=True
+            )
     console.print(
-        f"recording  {result.recording}{'' if result.complete else '  (not complete)'}", soft_wrap=True
+        f"recording  {result.recording}{'' if result.complete else '  (not complete)'}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
     )
 
 

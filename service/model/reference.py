@@ -11,7 +11,7 @@ import tomllib
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -219,8 +219,32 @@ def parse_reference(text: str, where: str) -> Reference:
     try:
         return Reference.model_validate(data)
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        lines = "; ".join(
+            f"{_place(e['loc'], data)}: {_complaint(e['type'], e['msg'])}" for e in error.errors()
+        )
         raise ReferenceFileError(f"{where}: {lines}") from error
+
+
+def _complaint(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "no such field; take it out or correct its name"
+    return message.removeprefix("Value error, ")
+
+
+def _place(loc: tuple[int | str, ...], data: Any) -> str:
+    """Where in the file, an entry by its name: ``instruments AURA lot``."""
+    parts = []
+    for step in loc:
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            data = None
+        if isinstance(step, int):
+            entry = data if isinstance(data, dict) else {}
+            parts.append(str(entry.get("symbol") or entry.get("name") or f"#{step + 1}"))
+        else:
+            parts.append(step)
+    return " ".join(parts) or "file"
 
 
 def load_reference(path: Path) -> Reference:

@@ -134,9 +134,9 @@ def test_a_demo_does_not_write_into_a_folder_that_is_in_use(tmp_path: Path) -> N
         (("--date", "abc"), "date 'abc' is neither"),
         (("--speed", "nan"), "--speed nan is no finite number"),
         (("--duration", "inf"), "--duration inf is no finite number"),
-        (("--kafka", "nowhere"), "--kafka nowhere: write HOST:PORT"),
-        (("--kafka", "a:1,b:x"), "--kafka b:x: write HOST:PORT"),
-        (("--broker", ":9878"), "--broker :9878: write HOST:PORT"),
+        (("--kafka", "nowhere"), "--kafka: 'nowhere' is no address: write HOST:PORT"),
+        (("--kafka", "a:1,b:x"), "--kafka: 'b:x' is no address"),
+        (("--broker", ":9878"), "--broker: ':9878' is no address"),
         (("--topic-prefix", "x-"), "--topic-prefix is for a cluster given by --kafka"),
         (("--target-comp-id", "X"), "are for a broker given by --broker"),
         (("--json", "{tmp}"), "is a folder; name a file"),
@@ -159,7 +159,7 @@ def test_what_a_demo_cannot_do_is_said_before_it_makes_anything(
     assert not run_dir.exists()
 
 
-@pytest.mark.parametrize("where", ["file", "file/run"])
+@pytest.mark.parametrize("where", ["file", "file/run", "x" * 107])
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     line = one_line_error(invoke("demo", "--run-dir", str(tmp_path / where)))
@@ -209,3 +209,34 @@ def test_no_command_takes_a_secret_as_an_argument(group: str) -> None:
         assert not [
             p.name for p in command.params if "secret" in (p.name or "") or "password" in (p.name or "")
         ]
+
+
+def test_a_parent_with_a_parameter_that_its_policy_does_not_take_is_refused_before_anything_is_sent() -> None:
+    arguments = ("parent", "new", "--symbol", "AURA", "--side", "buy", "--quantity", "1", "--policy", "pov")
+    line = one_line_error(invoke(*arguments, "--urgency", "3", "--kafka", "127.0.0.1:1"))
+    assert "policy pov takes no urgency; it takes catch_up" in line
+
+
+def test_an_amendment_of_nothing_is_refused() -> None:
+    result = invoke("parent", "amend", "P1", "--reason", "none", "--kafka", "127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "nothing to amend: give --quantity or a parameter" in result.output
+
+
+def test_an_address_of_kafka_without_a_port_is_no_setting() -> None:
+    result = invoke("run", "feed", "--kafka", "host:abc")
+    assert result.exit_code == 2
+    assert "--kafka: 'host:abc' is no address: write HOST:PORT" in result.output
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    from service.demo.result import Result, ResultError, write_json
+    from service.model.reference import load_reference
+    from service.settings import ROOT
+    from service.tca.agreement import Totals
+
+    reference = load_reference(ROOT / "deploy" / "reference.toml")
+    empty = Totals(0, 0, reference.by_symbol["AURA"].money(0))
+    result = Result([], {}, empty, None, None, {}, {}, {}, {}, {}, tmp_path, True, frozenset())
+    with pytest.raises(ResultError, match="cannot be written: Is a directory"):
+        write_json(result, reference, tmp_path)

@@ -20,6 +20,7 @@ from service.model.events import (
     ParentClosed,
     ParentRefused,
     ParentSnapshot,
+    SessionChanged,
 )
 from service.model.orders import OrdStatus, OrdType, ParentOrder, ParentStatus, Side, Stamps, TimeInForce
 from service.model.reference import load_reference
@@ -175,3 +176,14 @@ def test_an_older_state_does_not_replace_a_newer_one(blotter: Blotter) -> None:
 
 def test_latency_comes_from_the_stamps_of_the_order(blotter: Blotter) -> None:
     assert blotter.latencies.quantiles()["tick_to_wire"].p50 == 50.0
+
+
+def test_a_session_is_down_only_after_it_was_up(blotter: Blotter) -> None:
+    def told(up: bool) -> str | None:
+        return blotter.apply(SessionChanged(session="A->B", logged_on=up, ts_utc=1))
+
+    assert [told(up) for up in (False, True, False)] == [
+        "FIX session A->B is not logged on yet",
+        "FIX session A->B logged on",
+        "FIX session A->B is down",
+    ]

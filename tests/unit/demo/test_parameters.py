@@ -70,3 +70,16 @@ def test_every_parameter_of_the_catalogue_can_be_given_as_text() -> None:
             text = str(declared.type(declared.low or 1))
         text = "0.1" if declared.type is float and declared.high is not None and declared.high <= 1 else text
         assert getattr(parameters({name: text}, INSTRUMENT), name) is not None, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("duration", "soon", "a number"),
+        ("max_clip", "x", "a whole number"),
+        ("passive_only", "x", "true or fal"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_words(name: str, value: str, needed: str) -> None:
+    with pytest.raises(ParameterError, match=f"'{value}': {needed}.* is needed"):
+        parameters({name: value}, INSTRUMENT)

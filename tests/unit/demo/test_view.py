@@ -60,7 +60,7 @@ def result(id_: str) -> Result:
         latency={},
         seen=dict.fromkeys(MOMENTS, 0),
         moments={},
-        recording=Path("recording"),
+        recording=Path("my [bold]recording"),
         complete=True,
         must_fill=frozenset(),
     )
@@ -83,6 +83,7 @@ def test_every_figure_of_the_result_is_whole_at_every_width(width: int, id_: str
     text = shown(width, result(id_))
     assert [figure for figure in (*FIGURES, id_, "expired") if figure not in text] == []
     assert "…" not in text
+    assert "my [bold]recording" in text
 
 
 @pytest.mark.parametrize("width", [200, 140, 120, 100, 80])
