@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -58,7 +59,7 @@ class Countersign:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
-        self._wrong: dict[str, tuple[int, float]] = {}
+        self._wrong: dict[tuple[str, str], tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(
@@ -110,9 +111,9 @@ class Countersign:
             return Refused(reason=str(error))
         station = f"{user} process {pid}" if people.development else user
         action, target = request.action, _target(request)
-        left = self._wrong.get(request.who.person, (0, 0.0))[1] - self._clock()
+        left = self._wrong.get((request.who.person, user), (0, 0.0))[1] - self._clock()
         if left > 0:
-            return Refused(reason=f"too many wrong secrets: wait {left:.0f} s")
+            return Refused(reason=f"too many wrong secrets: wait {math.ceil(left)} s")
         why = await self._verify(people, request.who, user, action)
         if why:
             shell.feed(
@@ -137,17 +138,18 @@ class Countersign:
         at_home = person is not None and (people.development or f"os:{person.user}" == user)
         if person is None or not right or not at_home:
             if person is not None:
-                self._note_wrong(person.name)
+                self._note_wrong(person.name, user)
             return "name, secret or operating-system user is wrong"
-        self._wrong.pop(who.person, None)
+        self._wrong.pop((who.person, user), None)
         if action not in {one.value for one in May} or May(action) not in person.may:
             return f"{person.name} may not do this: {action} is not in the file of people"
         return ""
 
-    def _note_wrong(self, name: str) -> None:
-        count = self._wrong.get(name, (0, 0.0))[0] + 1
+    def _note_wrong(self, name: str, user: str) -> None:
+        """Guesses from one user lock that user out, and nobody else who would be this person."""
+        count = self._wrong.get((name, user), (0, 0.0))[0] + 1
         lock = 0.0 if count < _FREE_TRIES else min(_LONGEST_LOCK, 2.0 ** min(count - _FREE_TRIES, 10))
-        self._wrong[name] = count, self._clock() + lock
+        self._wrong[name, user] = count, self._clock() + lock
 
 
 def version_of(text: str) -> str:

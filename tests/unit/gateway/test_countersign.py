@@ -155,10 +155,19 @@ async def test_guessing_is_slowed_down_for_each_person_by_themselves(door: Door)
     assert "too many wrong secrets: wait 1 s" in (await door.propose()).reason
     assert len(door.audit()) == entries
     assert isinstance(await door.propose("dave"), ProposeReply)
-    door.seconds += 1.5
+    door.seconds += 0.9
+    assert "wait 1 s" in (await door.propose()).reason
+    door.seconds += 0.6
     await door.propose(secret="a wrong guess")
     assert "wait 2 s" in (await door.propose()).reason
     door.seconds += 2.5
+    assert isinstance(await door.propose(), ProposeReply)
+
+
+async def test_guesses_of_one_user_lock_nobody_else_out(door: Door) -> None:
+    for _ in range(4):
+        await door.propose(secret="a wrong guess", user="os:mallory")
+    assert "too many wrong secrets" in (await door.propose(user="os:mallory")).reason
     assert isinstance(await door.propose(), ProposeReply)
 
 
