@@ -51,7 +51,7 @@ def tightened(order: Judged) -> Denied | None:
     if value * _WHOLE > bounds.max_order_value * left:
         return _tight("max_order_value", left)
     exposure, added = order.facts.exposure, order.added
-    if order.sign > 0:
+    if order.buys:
         if (exposure.position + exposure.working_buy + added) * _WHOLE > bounds.max_long * left:
             return _tight("max_long", left)
     elif (exposure.working_sell + added - exposure.position) * _WHOLE > bounds.max_short * left:

@@ -17,7 +17,7 @@ _REDUCE_ONLY: Final = LossStage.REDUCE_ONLY
 def position(order: Judged) -> Denied | None:
     """C12: as if every working order of a side, and this one, were filled and none of the other."""
     exposure, bounds, added = order.facts.exposure, order.bounds, order.added
-    if order.sign > 0:
+    if order.buys:
         long = exposure.position + exposure.working_buy + added
         if long > bounds.max_long:
             return denied(Code.MAX_LONG, long=long, limit=bounds.max_long)
@@ -40,7 +40,7 @@ def position(order: Judged) -> Denied | None:
 def self_match(order: Judged) -> Denied | None:
     """C17: an order that would trade with one of ours that rests is the one that is denied."""
     exposure = order.facts.exposure
-    own = exposure.own_ask if order.sign > 0 else exposure.own_bid
+    own = exposure.own_ask if order.buys else exposure.own_bid
     if own and (order.is_market or (order.price - own) * order.sign >= 0):
         return denied(Code.SELF_MATCH, side=order.side.name, price=order.price, own=own)
     return None
@@ -80,18 +80,17 @@ def levels(order: Judged) -> Denied | None:
 def worst_of(order: Judged, facts: LevelFacts) -> int:
     """Lots that the order adds to a holding at its worst: all buys filled and no sell, or all sells."""
     long, short = facts.lots + facts.buying, facts.selling - facts.lots
-    ahead, behind = (long, short) if order.sign > 0 else (short, long)
+    ahead, behind = (long, short) if order.buys else (short, long)
     if ahead >= behind:
         return order.added
-    more = ahead + order.added - behind
-    return more if more > 0 else 0
+    return max(0, ahead + order.added - behind)
 
 
 def _losing(order: Judged, bounds: LevelBounds, facts: LevelFacts) -> Denied | None:
     """C22: past the limit nothing goes out, near it only what the position holds and nothing sells yet."""
     if facts.loss >= LossStage.HALTED:
         return denied(Code.LOSS_HALTED, level=bounds.level.value, name=facts.name)
-    reducible = -facts.lots - facts.buying if order.sign > 0 else facts.lots - facts.selling
+    reducible = -facts.lots - facts.buying if order.buys else facts.lots - facts.selling
     if order.added <= reducible:
         return None
     return denied(

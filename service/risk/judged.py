@@ -29,6 +29,7 @@ class Judged:
     __slots__ = (
         "added",
         "bounds",
+        "buys",
         "command",
         "facts",
         "is_market",
@@ -57,6 +58,7 @@ class Judged:
     permission: Permission
     symbol: str
     side: Side
+    buys: bool
     sign: int
     is_market: bool
     ord_type: OrdType

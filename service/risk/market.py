@@ -76,7 +76,7 @@ def collar(order: Judged) -> Denied | None:
         return denied(Code.NO_LIMIT, limit="collar_bps")
     price = order.price
     if order.is_market:
-        price = reference.ask if order.sign > 0 else reference.bid
+        price = reference.ask if order.buys else reference.bid
     if abs(price - trusted) * BPS > limit * trusted:
         return denied(Code.PRICE_COLLAR, price=price, reference=trusted, limit_bps=limit)
     return None

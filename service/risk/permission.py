@@ -59,7 +59,7 @@ def passive(order: Judged) -> Denied | None:
     """C10: a strategy that may only rest does not take: no market, no immediate, no marketable order."""
     if not order.permission.passive_only:
         return None
-    far = order.reference.ask if order.sign > 0 else order.reference.bid
+    far = order.reference.ask if order.buys else order.reference.bid
     takes = order.ord_type is not OrdType.LIMIT or order.time_in_force in _AT_ONCE
     if takes or (order.price - far) * order.sign >= 0:
         return denied(Code.PASSIVE_ONLY, strategy=order.parent.policy, price=order.price, far=far)

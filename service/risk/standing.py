@@ -50,7 +50,8 @@ def terms(order: Judged) -> Denied | None:
     order.quantity, order.price = command.quantity, command.price
     verdict = _new(order, command) if isinstance(command, SubmitChild) else _replaced(order, command)
     if verdict is None:
-        order.sign = 1 if order.side is _BUY else -1
+        order.buys = order.side is _BUY
+        order.sign = 1 if order.buys else -1
         order.is_market = order.ord_type is _MARKET
     return verdict
 

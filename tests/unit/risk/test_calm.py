@@ -17,6 +17,7 @@ from tests.unit.risk.orders import (
     NOW,
     PRICE,
     SNAPSHOT,
+    TICK,
     code,
     facts,
     judge,
@@ -56,6 +57,13 @@ def test_a_price_that_went_too_far_against_the_parent_ends_its_trading(
 ) -> None:
     """Two per cent: a buy that arrived below 980,392, a sell above 1,020,408."""
     assert code(submit(side=side), facts(parent_side=side, parent_arrival_price=arrival)) == verdict
+
+
+@pytest.mark.parametrize(("arrival", "verdict"), [(1_250_000, "approved"), (1_250_001, "C2 DRIFT")])
+def test_a_drift_of_exactly_the_limit_is_allowed(arrival: int, verdict: str) -> None:
+    """From 125 to 100 dollars is a fifth."""
+    world = facts(parent_side=Side.SELL, parent_arrival_price=arrival)
+    assert code(submit(side=Side.SELL), world, under=limits(max_drift_bps=2000)) == verdict
 
 
 def test_a_replace_is_held_to_the_drift() -> None:
@@ -156,6 +164,12 @@ def test_credit_tightens() -> None:
     assert code(given=levels(Level.CLIENT, credit=limit)) == "approved"
     assert code(given=levels(Level.CLIENT, credit=limit + 1)) == "C9 TIGHTENED"
     assert code(given=levels(Level.DESK, credit=2 * limit)) == "approved"
+    cheap = submit(price=PRICE - TICK)
+    assert code(cheap, levels(Level.CLIENT, credit=limit)) == "approved"
+    assert code(cheap, levels(Level.CLIENT, credit=limit + 1)) == "C9 TIGHTENED"
+    dear = submit(price=PRICE + TICK)
+    assert code(dear, levels(Level.CLIENT, credit=limit - 100 * DOLLAR // 100)) == "approved"
+    assert code(dear, levels(Level.CLIENT, credit=limit - 100 * DOLLAR // 100 + 1)) == "C9 TIGHTENED"
 
 
 def test_the_loosest_calm_is_still_tightened_past_the_ceilings() -> None:

@@ -429,6 +429,15 @@ def test_under_the_ceilings_the_loosest_configuration_allows() -> None:
 # The verdict itself
 
 
+@pytest.mark.parametrize(("heartbeat", "facts_at"), [(2, 3), (3, 2), (3, 0)])
+def test_clock_trouble_tells_how_far_ahead_the_feed_is(heartbeat: int, facts_at: int) -> None:
+    world = facts(ref_ts_utc=NOW.utc + facts_at * SECOND)
+    market = msgspec.structs.replace(world.market, heartbeat_utc=NOW.utc + heartbeat * SECOND)
+    verdict = judge(given=msgspec.structs.replace(world, market=market))
+    assert isinstance(verdict, Denied)
+    assert verdict.detail == f"ahead_ns={3 * SECOND}"
+
+
 def test_a_failure_inside_a_check_is_a_denial_that_names_it() -> None:
     broken = facts(ref_reference="not a number")
     verdict = judge(given=broken)

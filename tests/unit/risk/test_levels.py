@@ -151,6 +151,13 @@ def test_a_name_that_may_only_reduce_is_denied_what_its_position_does_not_hold(
     assert code(submit(side=side), given) == verdict
 
 
+@pytest.mark.parametrize(("lots", "told"), [(99, 99), (-5, 0)])
+def test_a_denial_says_how_much_may_be_reduced(lots: int, told: int) -> None:
+    verdict = judge(SELL, selling(at(Level.DESK, loss=LossStage.REDUCE_ONLY, lots=lots, buying=0)))
+    assert isinstance(verdict, Denied)
+    assert verdict.detail == f"level=desk name=EQUITIES added=100 reducible={told}"
+
+
 @pytest.mark.parametrize(
     ("loss", "stage"),
     [

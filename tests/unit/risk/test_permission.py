@@ -141,7 +141,10 @@ def test_the_loosest_policy_is_still_refused_by_the_ceiling_of_an_orders_value()
 def test_a_restricted_instrument_is_denied_and_everything_is_where_nobody_said(
     names: frozenset[str] | None,
 ) -> None:
-    assert code(under=msgspec.structs.replace(LIMITS, restricted=names)) == "C15 RESTRICTED"
+    verdict = judge(under=msgspec.structs.replace(LIMITS, restricted=names))
+    assert isinstance(verdict, Denied)
+    assert (verdict.control, verdict.code) == ("C15", "RESTRICTED")
+    assert verdict.detail == f"symbol=AURA list={'missing' if names is None else 'named'}"
 
 
 def test_a_restricted_list_leaves_the_others_alone() -> None:
