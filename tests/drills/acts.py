@@ -128,8 +128,8 @@ def submit(world: World) -> None:
 
 
 def _some_live(world: World) -> Any:
-    live = world.gateway.core.state.ledger.live
-    return world.rng.choice(list(live.values())) if live else None
+    live = [order for order in world.gateway.core.state.ledger.live.values() if order.parent_id]
+    return world.rng.choice(live) if live else None
 
 
 def cancel(world: World) -> None:
@@ -148,7 +148,7 @@ def cancel(world: World) -> None:
 def replace(world: World) -> None:
     """Mostly of what can be replaced."""
     live = world.gateway.core.state.ledger.live.values()
-    able = [order for order in live if not order.unknown and not order.pending and order.order_id]
+    able = [o for o in live if o.parent_id and o.order_id and not o.unknown and not o.pending]
     order = world.rng.choice(able) if able and world.rng.random() < 0.9 else _some_live(world)
     if order is None:
         return

@@ -238,8 +238,8 @@ class Broker:
 
     def pending(self, order: BookOrder, exec_type: str) -> None:
         """Say that something is being thought about: A, 6 or E."""
-        cl_ord_id = order.asks[0][1] if order.asks else order.current
-        orig = order.current if exec_type != "A" else ""
+        asked = bool(order.asks) and exec_type != "A"
+        cl_ord_id, orig = (order.asks[0][1], order.current) if asked else (order.current, "")
         self._report(order, exec_type, cl_ord_id=cl_ord_id, orig=orig)
 
     def reject(self, order: BookOrder) -> None:

@@ -51,6 +51,8 @@ def check_sums(core: Core) -> None:
     sums: dict[str, list[int]] = {}
     parents: dict[str, list[int]] = {}
     for order in ledger.orders.values():
+        if not order.parent_id:
+            raise Violation(f"{order.child_id}: an order of ours is taken for a stranger's")
         total = sums.setdefault(order.symbol, [0, 0, 0, 0])
         total[0] += order.side.sign * order.cum_quantity
         total[1 if order.side == 1 else 2] += order.at_risk
