@@ -164,9 +164,13 @@ class Books:
             self._revalue(book, held, mark)
             self.moved[book] = None
 
-    def mark_due(self, symbol: str, utc: int) -> bool:
-        """Whether what is held of it should be valued again, orders or not (C22, C36)."""
-        return symbol in self._holding and utc - self._marked_at.get(symbol, 0) >= _AS_OFTEN
+    def mark_due(self, symbol: str, price: int, utc: int) -> bool:
+        """Whether what is held of it should be valued again at this price, orders or not (C22, C36)."""
+        holding = self._holding.get(symbol)
+        if holding is None or utc - self._marked_at.get(symbol, 0) < _AS_OFTEN:
+            return False
+        changed = price > 0 and price * self._units.get(symbol, 0) != self._marks.get(symbol)
+        return changed and any(held.lots or held.buying or held.selling for held in holding.values())
 
     def _held(self, names: tuple[str, ...], symbol: str) -> list[tuple[Book, Holding]]:
         held = []

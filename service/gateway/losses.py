@@ -17,6 +17,8 @@ def watch(state: State, now: Now) -> None:
         return
     moved, books.moved = books.moved, {}
     for book in moved:
+        if book.loss <= 0 and book.stage is LossStage.NORMAL:
+            continue
         stage = state.gate.loss_stage(book.level, book.name, book.loss)
         if stage > book.stage:
             _reached(state, book, stage, now)

@@ -173,7 +173,8 @@ class Shell:
         if isinstance(message, ReferenceSnapshot):
             self._latest[message.symbol] = message
             state = self.core.state
-            if message.symbol in state.waiting or state.ledger.books.mark_due(message.symbol, message.ts_utc):
+            due = state.ledger.books.mark_due(message.symbol, message.reference, message.ts_utc)
+            if due or message.symbol in state.waiting:
                 self._refresh(message.symbol)
         elif isinstance(message, FeedHeartbeat):
             self._heartbeat = message

@@ -161,9 +161,21 @@ def test_a_new_day_counts_anew_but_opens_no_latch(desk: Driver) -> None:
 
 def test_what_is_held_is_valued_once_a_second_without_any_order(desk: Driver) -> None:
     books = desk.core.state.ledger.books
-    assert not books.mark_due("AURA", desk.utc + SECOND - 1)
-    assert books.mark_due("AURA", desk.utc + SECOND)
-    assert not books.mark_due("BOLT", desk.utc + SECOND)
+    assert not books.mark_due("AURA", PRICE - 100, desk.utc + SECOND - 1)
+    assert books.mark_due("AURA", PRICE - 100, desk.utc + SECOND)
+    assert not books.mark_due("AURA", PRICE, desk.utc + SECOND)
+    assert not books.mark_due("AURA", 0, desk.utc + SECOND)
+    assert not books.mark_due("BOLT", PRICE, desk.utc + SECOND)
+
+
+def test_what_is_neither_held_nor_worked_any_more_is_not_valued(desk: Driver) -> None:
+    desk.cancel("P1.2")
+    desk.canceled("P1.2")
+    assert desk.core.state.ledger.books.mark_due("AURA", PRICE - 100, desk.utc + SECOND)
+    sell(desk, 1, PRICE, 100)
+    assert desk.core.state.ledger.books.mark_due("AURA", PRICE - 100, desk.utc + SECOND)
+    desk.fill(100, "S1.1")
+    assert not desk.core.state.ledger.books.mark_due("AURA", PRICE - 100, desk.utc + SECOND)
 
 
 def test_a_loss_stops_the_name_that_has_it_and_nobody_else(desk: Driver) -> None:

@@ -268,6 +268,18 @@ async def test_market_facts_are_journalled_only_when_something_depends_on_them(g
     assert gateway.core.state.market["AURA"].ts_utc == gateway.utc
 
 
+async def test_what_is_worked_or_held_is_valued_at_a_new_price_once_a_second(gateway: Gateway) -> None:
+    gateway.admit()
+    gateway.submit()
+    before = gateway.shell.seq
+    for quarter in range(1, 9):
+        gateway.utc += SECOND // 4
+        gateway.shell.reference(snapshot(gateway.utc, reference=PRICE - 100 * quarter))
+    books = gateway.core.state.ledger.books.all
+    assert gateway.shell.seq == before + 2
+    assert {book.exposure for book in books.values()} == {100 * (PRICE - 800) * 10**14}
+
+
 async def test_what_a_restart_finds_is_what_there_was(gateway: Gateway) -> None:
     gateway.admit()
     for number in range(1, 4):

@@ -102,6 +102,11 @@ def test_what_is_left_shrinks_in_proportion_and_nonsense_leaves_nothing(
 
 
 @pytest.mark.parametrize("field", ["spread_bps", "volatility_bps"])
+def test_a_calm_that_nobody_set_leaves_nothing_even_in_a_market_that_stands_still(field: str) -> None:
+    assert code(given=facts(**{f"ref_{field}": 0.0}), under=limits(**{f"calm_{field}": 0})) == "C9 TIGHTENED"
+
+
+@pytest.mark.parametrize("field", ["spread_bps", "volatility_bps"])
 def test_the_wilder_of_spread_and_volatility_decides(field: str) -> None:
     wild = facts(**{f"ref_{field}": 1e6})
     assert code(given=wild) == "C9 TIGHTENED"
