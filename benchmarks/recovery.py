@@ -1,8 +1,8 @@
 """How long a gateway takes to fold its journal: ``python -m benchmarks.recovery``.
 
 The journal is made by the gateway's own core, driven as its unit tests drive it: parents of ten children,
-each journalled with its market facts, acknowledged, and then filled or cancelled. Reading, checking and folding
-are timed, as at a start, with the collector tuned as in the role.
+each journalled with its market facts, acknowledged, and then filled or cancelled. Timed are reading, checking
+and folding, as at a start, with the collector tuned as in the role.
 """
 
 from __future__ import annotations
