@@ -37,6 +37,11 @@ PROJECT: Final = "slipstream-test"
 ROLES: Final = ("broker-sim", "feed", "gateway", "runner", "recorder")
 IMAGE: Final = f"{PROJECT}/slipstream:test"
 BASE: Final = "python:3.11-slim-bookworm"
+SERVERS: Final = (
+    ("prometheus", 9090, ("prometheus",)),
+    ("alertmanager", 9093, ("alertmanager", "prometheus-alertmanager")),
+)
+"""Service, port and the programs that can stand in for its image."""
 RUN_DIR: Final = "/var/lib/slipstream"
 
 
@@ -80,12 +85,15 @@ def kafka_context(where: Path) -> None:
     shutil.copy(STAND_INS / "kafka.Dockerfile", where / "Dockerfile")
 
 
-def prometheus_context(where: Path, binary: str) -> None:
-    """What the stand-in for Prometheus' image is made of."""
-    where.mkdir()
-    shutil.copy(binary, where / "prometheus")
+def server_context(where: Path, service: str, binary: str) -> None:
+    """What the stand-in for Prometheus' or Alertmanager's image is made of."""
+    (where / "share").mkdir(parents=True)
+    shutil.copy(binary, where / "server")
+    # Debian's build reads its templates from here; upstream's has them inside.
+    for template in (Path("/usr/share/prometheus") / service).glob("*.tmpl"):
+        shutil.copy(template, where / "share")
     shutil.copy(STAND_INS / "wget", where)
-    shutil.copy(STAND_INS / "prometheus.Dockerfile", where / "Dockerfile")
+    shutil.copy(STAND_INS / f"{service}.Dockerfile", where / "Dockerfile")
 
 
 def write_override(
@@ -105,24 +113,22 @@ def write_override(
             f"{images['kafka']}: a stand-in ran, the same release's jars on Java {version} with the same "
             "KAFKA_*; the image's own scripts, user and folders were not shown"
         )
-    # A port that is free, and nothing started for it that is not ours.
-    ports = '    ports: !override ["127.0.0.1::9090"]\n    depends_on: !reset []'
-    binary = shutil.which("prometheus")
-    if pull or engine.has_image(images["prometheus"]):
-        services.append("prometheus")
-        text += ["  prometheus:", ports]
-    elif binary is not None:
-        prometheus_context(work / "prometheus", binary)
-        services.append("prometheus")
-        text += [
-            f"  prometheus:\n    image: {PROJECT}/prometheus:test\n    build: {work / 'prometheus'}",
-            ports,
-        ]
-        left_out.append(
-            f"{images['prometheus']}: a stand-in ran, this machine's {binary}, on our configuration"
-        )
-    else:
-        print("note: no image of Prometheus here, and no `prometheus` on PATH to stand in")
+    for service, port, programs in SERVERS:
+        # A port that is free, and nothing started for it that is not ours.
+        own = f'    ports: !override ["127.0.0.1::{port}"]\n    depends_on: !reset []'
+        binary = next(filter(None, map(shutil.which, programs)), None)
+        if pull or engine.has_image(images[service]):
+            text += [f"  {service}:", own]
+        elif binary is not None:
+            server_context(work / service, service, binary)
+            text += [f"  {service}:\n    image: {PROJECT}/{service}:test\n    build: {work / service}", own]
+            left_out.append(
+                f"{images[service]}: a stand-in ran, this machine's {binary}, on our configuration"
+            )
+        else:
+            print(f"note: no image of {service} here, and none of {programs} on PATH to stand in")
+            continue
+        services.append(service)
     left_out += [f"{images[name]}: not run" for name in sorted(images.keys() - set(services))]
     path = work / "override.yml"
     path.write_text("\n".join(text) + "\n" if len(text) > 1 else "services: {}\n")
@@ -143,7 +149,7 @@ def check_role(stack: Stack, role: str) -> None:
     check("New_York" in stack.exec(role, "python", "-c", zone), f"{role}: knows New York's time")
 
 
-def check_monitoring(stack: Stack, clone_dir: Path) -> None:
+def check_monitoring(stack: Stack, clone_dir: Path, alertmanager: bool) -> None:
     """Every role is scraped, every rule is evaluated, every panel's expression is one."""
     address = stack.must("port", "prometheus", "9090").strip()
 
@@ -163,12 +169,16 @@ def check_monitoring(stack: Stack, clone_dir: Path) -> None:
         f"{len(rules)} rules are evaluated",
         rules,
     )
-    dashboard = (clone_dir / "deploy" / "grafana" / "dashboards" / "slipstream.json").read_text()
-    expressions = re.findall(r'"expr": "((?:[^"\\]|\\.)*)"', dashboard)
+    boards = (clone_dir / "deploy" / "grafana" / "dashboards").glob("*.json")
+    texts = [board.read_text() for board in boards]
+    expressions = [found for text in texts for found in re.findall(r'"expr": "((?:[^"\\]|\\.)*)"', text)]
     with_series = 0
     for expression in expressions:
         plain = re.sub(r"\$__\w+", "1m", json.loads(f'"{expression}"'))
         with_series += bool(ask("query", query=plain)["result"])
+    if alertmanager:
+        found = ask("alertmanagers")["activeAlertmanagers"]
+        check(bool(found), "Prometheus has its Alertmanager", found)
     check(
         with_series > 0,
         f"{len(expressions)} expressions of the dashboard are answered, {with_series} with series",
@@ -290,7 +300,7 @@ def run(stack: Stack, clone_dir: Path, services: tuple[str, ...]) -> None:
     check_trading(stack)
     if "prometheus" in services:
         step("monitoring")
-        check_monitoring(stack, clone_dir)
+        check_monitoring(stack, clone_dir, "alertmanager" in services)
     step("kill")
     check_kill(stack)
     for role in ("gateway", "runner"):
@@ -334,7 +344,11 @@ def main() -> int:
             finally:
                 if not given.keep:
                     stack.call("down", "-v", "--remove-orphans")
-                    for name in (IMAGE, f"{PROJECT}/kafka:test", f"{PROJECT}/prometheus:test"):
+                    for name in (
+                        IMAGE,
+                        f"{PROJECT}/kafka:test",
+                        *(f"{PROJECT}/{server}:test" for server, _, _ in SERVERS),
+                    ):
                         engine.remove_image(name)
     except CheckFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)

@@ -1,7 +1,7 @@
 # Stands in for prom/prometheus where that cannot be pulled: a real server, the one installed on this machine.
 FROM python:3.11-slim-bookworm
 RUN install -d -o 65534 -g 65534 /prometheus
-COPY prometheus /bin/prometheus
+COPY server /bin/prometheus
 COPY wget /usr/local/bin/wget
 USER 65534:65534
 WORKDIR /prometheus
