@@ -12,7 +12,7 @@ from service.model.orders import (
     SubmitChild,
     TimeInForce,
 )
-from service.model.reference import Account, Instrument, Reference
+from service.model.reference import Account, Instrument, Reference, Venue
 from service.model.time import Now
 from service.risk.gate import Approved, Gate
 from service.risk.limits import (
@@ -58,7 +58,9 @@ _NOW = Now(market=1_000, utc=1_000)
 
 def _gate(currency: str, venue: str) -> Gate:
     account = Account(name="NW-1", client="NORTHWIND")
-    reference = Reference.model_construct(instruments=(AURA, COIN), venues=(), accounts=(account,))
+    reference = Reference.model_construct(
+        instruments=(AURA, COIN), venues=(Venue.model_construct(name=venue),), accounts=(account,)
+    )
     row = InstrumentLimits(
         max_order_quantity=1_000,
         max_order_value=Decimal(1_000_000),
@@ -85,7 +87,7 @@ def _gate(currency: str, venue: str) -> Gate:
             "*": ExecutionPolicy(
                 order_types=frozenset(OrdType),
                 times_in_force=frozenset(TimeInForce),
-                venues=frozenset({venue}),
+                venues=everything,
                 instruments=everything,
                 accounts=everything,
                 passive_only=False,
