@@ -84,6 +84,7 @@ class Producer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._replacing = asyncio.Lock()
 
     @property
     def pending(self) -> int:
@@ -258,17 +259,21 @@ class Producer:
         """Give a producer whose identity the broker no longer accepts a new one."""
         await asyncio.sleep(0.25)
         retriable = isinstance(error, OSError) or getattr(error, "retriable", False)
-        replaced = self._producer is not failed
-        if retriable or replaced or self._stopping:
+        if retriable:
             return
-        replacement = self._new()
-        try:
-            await replacement.start()
-        except (KafkaError, OSError):
-            with contextlib.suppress(Exception):
-                await replacement.stop()
-            return
-        self._producer = replacement
+        # Every lane finds out; one of them replaces it.
+        async with self._replacing:
+            replaced = self._producer is not failed
+            if replaced or self._stopping:
+                return
+            replacement = self._new()
+            try:
+                await replacement.start()
+            except (KafkaError, OSError):
+                with contextlib.suppress(Exception):
+                    await replacement.stop()
+                return
+            self._producer = replacement
         with contextlib.suppress(Exception):
             await failed.stop()
 
