@@ -301,12 +301,15 @@ def _frame(data: mmap.mmap, at: int) -> tuple[bytes, int, int] | None:
 
 def _relied_on(data: mmap.mmap, bad: int) -> bool:
     """Whether a good frame behind ``bad`` was made when ``bad`` was on disk already."""
-    at = data.find(_MAGIC, bad)
+    # No head fits into the last bytes. Nor may they be searched: up to Python 3.11.4 `find` reads one byte
+    # past its end, and behind a whole page there may be nothing to read (SIGSEGV at every start).
+    end = max(bad, len(data) - _FRAME.size + len(_MAGIC))
+    at = data.find(_MAGIC, bad, end)
     while at >= 0:
         found = _frame(data, at)
         if found is not None and found[1] > bad:
             return True
-        at = data.find(_MAGIC, at + 1)
+        at = data.find(_MAGIC, at + 1, end)
     return False
 
 

@@ -1,6 +1,7 @@
 """The journal: what was synced is there again; a torn tail is cut off; a broken record stops everything."""
 
 import asyncio
+import mmap
 import os
 import resource
 import struct
@@ -140,6 +141,24 @@ async def test_a_flipped_bit_in_any_field_of_a_head_is_found(path: Path, field: 
     change(path, at, bytes([path.read_bytes()[at] ^ 0x01]))
     with pytest.raises(JournalError, match="corrupt"):
         read(path)
+
+
+class Fenced(mmap.mmap):
+    """Behind it there is nothing to read; some Pythons' ``find`` reads the byte behind what it searches."""
+
+    def find(self, sub: bytes, start: int, end: int) -> int:  # type: ignore[override]
+        assert end < len(self)
+        return super().find(sub, start, end)
+
+
+@pytest.mark.parametrize("size", [4096, 8 << 20])
+async def test_a_journal_of_whole_pages_is_never_searched_to_its_very_end(
+    path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(path, [[b"one"]])
+    os.truncate(path, size)
+    monkeypatch.setattr("service.gateway.journal.mmap.mmap", Fenced)
+    assert list(payloads(path)) == [b"one"]
 
 
 async def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
