@@ -140,6 +140,8 @@ def _run_role(
             ) from error
         address = _address_file(settings.run_dir, role)
         address.parent.mkdir(parents=True, exist_ok=True)
+        # What a killed life left: `health` must say no until we are ready ourselves.
+        (address.parent / role).unlink(missing_ok=True)
         address.write_text(f"{settings.metrics_host}:{port}\n")
         try:
             await work(settings, stop)
