@@ -23,6 +23,8 @@ _UNKNOWN_ORDER: Final = 5
 
 _UNDECIDED: Final = frozenset((OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE))
 
+_OVER: Final = frozenset((Kind.CANCELED, Kind.EXPIRED, Kind.DONE_FOR_DAY))
+
 _BUSTED: Final = Execution(0, 0)
 
 KEPT: Final = 20_000
@@ -203,6 +205,8 @@ class Ledger:
         answer = is_answer(report)
         if answer and kind is Kind.REJECTED and order.cum_quantity:
             kind = Kind.CANCELED  # it had the order once, and says that it has it no more
+        if answer and kind in _OVER and order.status is FILLED and report.cum_quantity == order.quantity:
+            kind = Kind.FOUND_FILLED  # cancelled there, and then full by a fill that was on its way
         if not answer and (kind, report.exec_id) in order.seen:
             return Applied(order, kind, duplicate=True, was=was)
         fill, illegal = self._execute(order, kind, report)

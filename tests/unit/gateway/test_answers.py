@@ -178,3 +178,12 @@ def test_a_report_of_a_cancel_that_a_power_cut_took_from_the_record_is_of_its_or
     desk.report("6", OrdStatus.PENDING_CANCEL, cl_ord_id=lost, cum_quantity=0)
     assert list(desk.core.state.ledger.orders) == ["P1.1"]
     assert at_risk(desk) == (0, 100)
+
+
+def test_an_order_that_a_late_fill_made_full_is_over_whatever_the_broker_calls_it(desk: Driver) -> None:
+    desk.fill(100)
+    reconnect(desk)
+    desk.feed(Malformed(raw="", reason="drill", cl_ord_id=desk.order().cl_ord_id))
+    assert desk.order().unknown
+    desk.report("I", OrdStatus.CANCELED, cum_quantity=100)
+    assert (desk.order().status, desk.order().unknown) == (OrdStatus.FILLED, False)
