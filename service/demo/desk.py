@@ -33,6 +33,7 @@ from service.model.parameters import catalogue
 from service.model.reference import Instrument, Reference
 from service.model.time import SECOND
 from service.policy.registry import discover
+from service.settings import check_addresses
 from service.transport.consumer import Reader
 from service.transport.producer import Producer
 from service.transport.topics import ORDERS, PARENTS, ensure_topics
@@ -93,6 +94,7 @@ class Desk:
     Use as an async context manager.
 
     Raises:
+        DeskError: On entering, if the cluster's address is none.
         TransportError: On entering, if the cluster does not answer.
     """
 
@@ -104,6 +106,10 @@ class Desk:
 
     async def __aenter__(self) -> Self:
         cluster = self._cluster
+        try:
+            check_addresses(cluster.kafka)
+        except ValueError as error:
+            raise DeskError(f"--kafka: {error}") from error
         await ensure_topics(cluster.kafka, cluster.prefix, cluster.partitions, self._timeout)
         await self._producer.start(self._timeout)
         await self._producer.partitions(PARENTS)

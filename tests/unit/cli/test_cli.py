@@ -217,6 +217,13 @@ def test_a_parent_with_a_parameter_that_its_policy_does_not_take_is_refused_befo
     assert "policy pov takes no urgency; it takes catch_up" in line
 
 
+def test_a_parent_for_no_address_is_refused_at_once() -> None:
+    arguments = ("parent", "new", "--symbol", "AURA", "--side", "buy", "--quantity", "1", "--policy", "twap")
+    assert "--kafka: 'xx' is no address: write HOST:PORT" in one_line_error(
+        invoke(*arguments, "--kafka", "xx")
+    )
+
+
 def test_an_amendment_of_nothing_is_refused() -> None:
     result = invoke("parent", "amend", "P1", "--reason", "none", "--kafka", "127.0.0.1:1")
     assert result.exit_code == 2
