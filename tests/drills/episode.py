@@ -14,7 +14,6 @@ from typing import NamedTuple
 from service.gateway.inputs import KillInput
 from service.model.time import MILLISECOND, SECOND
 from tests.drills import acts, invariants
-from tests.drills.broker import deals
 from tests.drills.gateway import Killed, prepare
 from tests.drills.invariants import Violation
 from tests.drills.world import World
@@ -220,14 +219,15 @@ def _rest(world: World, when: str) -> None:
 
 
 def _call(world: World, turn: int) -> None:
-    """Where the gateway says that fills are missing, somebody calls the broker's desk."""
+    """Where the gateway says that it does not agree, somebody calls the broker's desk."""
     if turn % 20 != 10:
         return
     ledger = world.gateway.core.state.ledger
-    for order, exec_id in list(deals(world.broker.orders)):
+    for order in world.broker.orders.values():
         ours = ledger.orders.get(order.child)
-        if ours is not None and ours.unknown:
+        for exec_id in order.deals if ours is not None and ours.unknown else ():
             world.broker.tell_again(order, exec_id)
+            world.broker.set_right(order, exec_id)
 
 
 def _open(order: object) -> bool:
