@@ -41,6 +41,8 @@ from service.transport.topics import PARENTS, REF, TransportError, ensure_topics
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.01
+_KAFKA_AGAIN: Final = 1.0
+"""Seconds between two attempts to find Kafka, each of which is patient itself."""
 
 
 class GatewaySettings(HotRoleSettings):
@@ -122,7 +124,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Be the gateway until ``stop`` is set.
 
     Raises:
-        LimitsFileError, ReferenceFileError, JournalError, FixConfigError, TransportError: If it cannot start.
+        LimitsFileError, ReferenceFileError, JournalError, FixConfigError: If it cannot start.
     """
     # The FIX engine's thread must not wait 5 ms for the interpreter behind a busy loop.
     sys.setswitchinterval(1e-4)
@@ -243,10 +245,10 @@ class _Gateway:
             log.info("stopping: %d orders stay at the broker", len(state.ledger.live))
 
     async def _connect(self, stack: contextlib.AsyncExitStack) -> None:
-        """Find Kafka, then let runners in. With orders at the broker it is waited for without end."""
+        """Find Kafka, then let runners in. It is waited for without end: a kill must not need it (C26)."""
         settings = self._settings
         while (gap := await self._find_kafka()) is None:
-            pass
+            await asyncio.sleep(_KAFKA_AGAIN)
         for topic in TOPICS:
             await self._producer.partitions(topic)
         self._fill(gap)
@@ -260,11 +262,7 @@ class _Gateway:
         log.info("ready")
 
     async def _find_kafka(self) -> Gap | None:
-        """Get Kafka ready, and see what of the record it lacks; ``None`` if that has to be tried again.
-
-        Raises:
-            TransportError: If it does not answer, and there are no orders to wait with.
-        """
+        """Get Kafka ready, and see what of the record it lacks; ``None`` if that has to be tried again."""
         settings = self._settings
         try:
             await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
@@ -274,9 +272,7 @@ class _Gateway:
                 self._history, settings.kafka, settings.topic_prefix, client="gateway-record"
             )
         except TransportError as error:
-            if not self._core.state.ledger.live:
-                raise
-            log.error("%s; orders are at the broker, so it is tried again", error)
+            log.error("%s; nothing is traded until then, kills and cancels work; it is tried again", error)
             return None
 
     def _fill(self, gap: Gap) -> None:

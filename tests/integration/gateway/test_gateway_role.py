@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.gateway import control_client
+from service.gateway import control_client, role
 from service.model.events import (
     ChildAccepted,
     ChildCanceled,
@@ -20,8 +20,10 @@ from service.model.events import (
 )
 from service.model.orders import ParentStatus, Side
 from service.settings import ROOT
+from service.transport.kafka_probe import free_port
 from service.transport.kafka_process import KafkaProcess
-from tests.integration.gateway.stage import PRICE, stage
+from service.transport.topics import TransportError
+from tests.integration.gateway.stage import PRICE, stage, until
 
 CAROL = ("carol", "carol in development")
 DAVE = ("dave", "dave in development")
@@ -204,6 +206,29 @@ async def test_a_second_gateway_on_the_same_journal_is_refused(
             await on.start_gateway()
         on.gateway = first
         assert (await on.status()).logged_on
+
+
+async def test_a_gateway_that_finds_no_kafka_stays_and_can_be_told_to_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    async def nobody_answers(*_: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise TransportError("Kafka did not answer")
+
+    monkeypatch.setattr(role, "ensure_topics", nobody_answers)
+    monkeypatch.setattr(role, "_KAFKA_AGAIN", 0.01)
+    settings = role.GatewaySettings(run_dir=tmp_path, broker=f"127.0.0.1:{free_port()}")
+    stop = asyncio.Event()
+    running = asyncio.create_task(role.run(settings, stop))
+    await until(lambda: tried > 2 or running.done())
+    assert not running.done()
+    killed = await control_client.kill(tmp_path, "all", "drill")
+    assert killed.durable
+    stop.set()
+    await asyncio.wait_for(running, 20.0)
 
 
 @pytest.mark.timeout(240)
