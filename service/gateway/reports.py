@@ -32,6 +32,7 @@ _REPLACE: Final = "G"
 _UNKNOWN: Final = "UNKNOWN_ORDER"
 _UNKNOWN_BY_THIS_ID: Final = 1
 """CxlRejReason (102)."""
+_CHANGES: Final = frozenset((Kind.BUSTED, Kind.CORRECTED))
 
 
 def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
@@ -92,6 +93,9 @@ def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
         detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
         state.alarm("FILL_MISSING", detail, order.symbol, now)
         state.chasing[order.child_id] = order
+    elif order.live and applied.kind in _CHANGES and report.ord_status in CLOSED:
+        # It says of an order that works here that it is over: a fill that ended it was overtaken by this.
+        lost_sight(state, order, f"{applied.kind.value}, and over at the broker", now)
     if order.live and order.parent_id and order.parent_id not in state.open:
         insist_cancel(state, order, "its parent is over", now)  # a bust made it work again
     if order.live and order.insist and order.request.value == "":

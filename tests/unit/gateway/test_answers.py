@@ -187,3 +187,13 @@ def test_an_order_that_a_late_fill_made_full_is_over_whatever_the_broker_calls_i
     assert desk.order().unknown
     desk.report("I", OrdStatus.CANCELED, cum_quantity=100)
     assert (desk.order().status, desk.order().unknown) == (OrdStatus.FILLED, False)
+
+
+def test_a_correction_that_overtakes_the_fill_that_ended_the_order_is_asked_about(desk: Driver) -> None:
+    """100 were traded, which ended it, and corrected to 90; the correction is here first."""
+    desk.report("G", OrdStatus.FILLED, exec_ref_id="X1", last_quantity=90, last_price=PRICE, cum_quantity=90)
+    assert (desk.order().unknown, at_risk(desk)) == (True, (90, 10))
+    desk.fill(100, exec_id="X1", cum_quantity=100, ord_status=OrdStatus.FILLED)
+    desk.report("I", OrdStatus.FILLED, cum_quantity=90, leaves_quantity=0)
+    order = desk.order()
+    assert (order.status, order.unknown, at_risk(desk)) == (OrdStatus.FILLED, False, (90, 0))
