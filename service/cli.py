@@ -269,7 +269,7 @@ def report(run_dir: Path, path: Path | None) -> None:
 @main.command()
 def policies() -> None:
     """Describe the policies that are installed, with their parameters."""
-    from service.demo.parameters import unit_for_people
+    from service.console.parameters import unit_for_people
     from service.policy.registry import describe, discover
 
     found = discover()
@@ -296,7 +296,7 @@ def parent() -> None:
 
 def _send(command_of: Any, *, kafka: str, topic_prefix: str, reference: Path | None, wait: float) -> None:
     """Send what ``command_of(desk, reference)`` makes; the options of ``_of_cluster`` say where to."""
-    from service.demo.desk import Cluster, Desk, answer_text
+    from service.console.desk import Cluster, Desk, answer_text
     from service.model.reference import load_reference
     from service.settings import ROOT
 
@@ -329,7 +329,7 @@ class _Parameters(click.Command):
     """A command that also takes every parameter of the catalogue; a policy refuses those it does not take."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from service.demo.parameters import parameter_options
+        from service.console.parameters import parameter_options
 
         own = super().get_params(ctx)
         return [*own[:-1], *parameter_options(), own[-1]]
@@ -349,8 +349,8 @@ def parent_new(
     wait: float, kafka: str, topic_prefix: str, reference: Path | None, parent_id: str | None, **given: Any
 ) -> None:
     """Hand in a parent order."""
-    from service.demo.desk import check_policy, new_id
-    from service.demo.parameters import split
+    from service.console.desk import check_policy, new_id
+    from service.console.parameters import split
     from service.demo.plan import planned_parent
 
     own, values = split(given)
@@ -365,7 +365,7 @@ def parent_new(
 
 def _change(action: str, parent_id: str, by: str, reason: str, fields: Any) -> Any:
     async def command_of(desk: Any, loaded: Any) -> Any:
-        from service.demo.desk import command
+        from service.console.desk import command
 
         state = await desk.find(parent_id)
         symbol = state.parent.symbol
@@ -416,7 +416,7 @@ def parent_resume(parent_id: str, catch_up: str | None, reason: str, by: str, **
 @_of_cluster
 def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **given: Any) -> None:
     """Change quantity or parameters of a parent in flight."""
-    from service.demo.parameters import parameters, split
+    from service.console.parameters import parameters, split
 
     cluster, changes = split(given)
     if quantity is None and not changes:

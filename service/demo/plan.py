@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.demo.desk import DeskError, check_policy, command, instrument, new_id
-from service.demo.parameters import OBJECTIVES, ParameterError, parameters
+from service.console.desk import DeskError, check_policy, command, instrument, new_id
+from service.console.parameters import OBJECTIVES, ParameterError, parameters
 from service.model.orders import NewParent, Objective, ParentCommand, ParentOrder, Side
 from service.model.parameters import CatchUp
 from service.model.reference import Reference
@@ -35,7 +35,7 @@ class PlannedParent(_Entry):
     Attributes:
         after: Seconds of market time after the beginning of the session.
         quantity: Lots.
-        parameters: As a person writes them (``service.demo.parameters``).
+        parameters: As a person writes them (``service.console.parameters``).
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]

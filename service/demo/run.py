@@ -19,9 +19,9 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 
+from service.console.desk import Cluster, Desk
 from service.demo.blotter import Blotter
 from service.demo.checks import check_options
-from service.demo.desk import Cluster, Desk
 from service.demo.plan import Plan, PlannedAction, PlannedParent, default_plan, load_plan
 from service.demo.processes import DemoError, Roles
 from service.demo.result import RECORDING, REFERENCE, Result, ResultError, result_of, shortcomings, write_json

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.demo.desk import DeskError, answer_text
+from service.console.desk import DeskError, answer_text
 from service.model.events import ParentRefused
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.demo.parameters import ParameterError, parameters
+from service.console.parameters import ParameterError, parameters
 from service.model.parameters import CatchUp, EndBehaviour, Parameters, catalogue
 from service.model.reference import Instrument
 
