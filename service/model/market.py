@@ -81,7 +81,12 @@ class Trade(Message, frozen=True, kw_only=True, tag="trade"):
 
 
 class TradingStatus(Message, frozen=True, kw_only=True, tag="status"):
-    """A change of an instrument's session state: open, halt, close."""
+    """A change of an instrument's session state: open, halt, close; or of its price bands.
+
+    Attributes:
+        lower_band, upper_band: Limit down and limit up from here on, price units, where the source tells
+            them; 0 says nothing about them.
+    """
 
     symbol: str
     venue: str
@@ -90,6 +95,8 @@ class TradingStatus(Message, frozen=True, kw_only=True, tag="status"):
     seq: int
     phase: TradingPhase
     reason: str = ""
+    lower_band: int = 0
+    upper_band: int = 0
 
 
 class FeedHeartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
@@ -113,6 +120,17 @@ class FeedHeartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     done: bool = False
 
 
+class Correlated(Message, frozen=True, kw_only=True):
+    """Another instrument whose price moves with this one's, or against it.
+
+    Attributes:
+        percent: Correlation of their one-minute mid returns, exponentially weighted, -100 to 100.
+    """
+
+    symbol: str
+    percent: int
+
+
 class ReferenceSnapshot(Message, frozen=True, kw_only=True, tag="reference"):
     """Conflated facts about one instrument for the gate, computed apart from the policies' book.
 
@@ -131,6 +149,8 @@ class ReferenceSnapshot(Message, frozen=True, kw_only=True, tag="reference"):
         phase: Session state.
         crossed: bid >= ask in the newest book (locked counts apart: ``locked``).
         jumped: The touch moved further in one event than the feed's reasonableness bound.
+        lower_band, upper_band: Limit down and limit up, price units; 0 is not known.
+        correlated: Instruments that it moves with most, the strongest first; what is not here is not known.
     """
 
     symbol: str
@@ -151,6 +171,9 @@ class ReferenceSnapshot(Message, frozen=True, kw_only=True, tag="reference"):
     crossed: bool = False
     locked: bool = False
     jumped: bool = False
+    lower_band: int = 0
+    upper_band: int = 0
+    correlated: tuple[Correlated, ...] = ()
 
 
 MarketEvent = BookSnapshot | Trade | TradingStatus

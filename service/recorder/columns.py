@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter, itemgetter
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
@@ -40,15 +41,18 @@ class NotRecordableError(ValueError):
 
 
 class _Leaf:
-    """One column: how to take it out of a message."""
+    """One column: how to take it out of a message, and the message's field that it is a part of."""
 
-    __slots__ = ("get", "name", "nullable", "type")
+    __slots__ = ("get", "name", "nullable", "top", "type")
 
-    def __init__(self, name: str, type_: pa.DataType, get: Callable[[Any], Any], nullable: bool) -> None:
+    def __init__(
+        self, name: str, type_: pa.DataType, get: Callable[[Any], Any], nullable: bool, top: str
+    ) -> None:
         self.name = name
         self.type = type_
         self.get = get
         self.nullable = nullable
+        self.top = top
 
 
 _Build = Callable[[Mapping[str, Sequence[Any]]], Iterator[Any]]
@@ -69,6 +73,10 @@ class Columns:
         self.kind = kind
         self.tag = str(info.tag)
         self._leaves: list[_Leaf] = []
+        # A recording from before a field was appended lacks its columns: its default stands there.
+        self._appended = {
+            f.name: SimpleNamespace(**{f.name: _default(f)}) for f in info.fields if not f.required
+        }
         self._build = self._struct(info, "", ())
         names = [leaf.name for leaf in self._leaves]
         if len(set(names)) != len(names) or set(names) & {field.name for field in RECORD_FIELDS}:
@@ -105,9 +113,15 @@ class Columns:
 
         Raises:
             msgspec.ValidationError: If a row is no message of this kind.
-            KeyError: If a column is missing.
+            KeyError: If a column is missing that messages of this kind have always had.
         """
-        lists = {name: table.column(name).to_pylist() for name in self.schema.names}
+        there = set(table.column_names)
+        lists = {name: table.column(name).to_pylist() for name in (f.name for f in RECORD_FIELDS)}
+        for leaf in self._leaves:
+            if leaf.name not in there and leaf.top in self._appended:
+                lists[leaf.name] = [leaf.get(self._appended[leaf.top])] * table.num_rows
+            else:
+                lists[leaf.name] = table.column(leaf.name).to_pylist()
         convert, kind = msgspec.convert, self.kind
         for partition, offset, key, wire in zip(
             lists[PARTITION], lists[OFFSET], lists[KEY], self._build(lists), strict=True
@@ -133,20 +147,22 @@ class Columns:
         inner, nullable = _optional(info)
         scalar = _scalar(inner)
         if scalar is not None:
-            return self._leaf(name, scalar[0], _value(path, scalar[1], nullable), nullable)
+            return self._leaf(name, scalar[0], _value(path, scalar[1], nullable), nullable, path[0])
         if isinstance(inner, inspect.VarTupleType) and not nullable:
             return self._tuple(inner.item_type, name, path)
         raise UnmappableError(f"{self.kind.__name__}.{'.'.join(path)}: no column type for {info!r}")
 
-    def _leaf(self, name: str, type_: pa.DataType, get: Callable[[Any], Any], nullable: bool) -> _Build:
-        self._leaves.append(_Leaf(name, type_, get, nullable))
+    def _leaf(
+        self, name: str, type_: pa.DataType, get: Callable[[Any], Any], nullable: bool, top: str
+    ) -> _Build:
+        self._leaves.append(_Leaf(name, type_, get, nullable, top))
         return lambda lists: iter(lists[name])
 
     def _tuple(self, item: inspect.Type, name: str, path: tuple[str, ...]) -> _Build:
         scalar = _scalar(item)
         whole = attrgetter(".".join(path))
         if scalar is not None:
-            return self._leaf(name, pa.list_(scalar[0]), whole, nullable=False)
+            return self._leaf(name, pa.list_(scalar[0]), whole, False, path[0])
         tag: str | int | None = None
         members: list[tuple[str, tuple[pa.DataType, bool] | None, Callable[[Any], Any]]]
         if isinstance(item, inspect.TupleType) and len(item.item_types) == len(_PAIR_NAMES):
@@ -163,9 +179,8 @@ class Columns:
         for part, member, take in members:
             if member is None:
                 raise UnmappableError(f"{self.kind.__name__}.{'.'.join(path)}.{part}: too deep for a column")
-            columns.append(
-                self._leaf(f"{name}_{part}", pa.list_(member[0]), _gather(whole, take), nullable=False)
-            )
+            get = _gather(whole, take)
+            columns.append(self._leaf(f"{name}_{part}", pa.list_(member[0]), get, False, path[0]))
 
         def build(lists: Mapping[str, Sequence[Any]]) -> Iterator[Any]:
             for row in zip(*(column(lists) for column in columns), strict=True):
@@ -173,6 +188,12 @@ class Columns:
                 yield list(items) if tag is None else [(tag, *item) for item in items]
 
         return build
+
+
+def _default(field: inspect.Field) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
 
 
 def _optional(info: inspect.Type) -> tuple[inspect.Type, bool]:
