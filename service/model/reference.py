@@ -47,6 +47,8 @@ class Instrument(_Entry):
         quantity_exponent: FIX quantities are lots x lot x 10^-quantity_exponent.
         multiplier: Currency per price point and unit.
         reference_volume: Average daily volume in lots; 0 is unknown, which denies what needs it.
+        price_bands: Whose limit up and limit down it has: ``luld-1`` or ``luld-2``, a tier of the US limit up
+            limit down plan, which the feed works out; ``source``, told by the source; empty for none.
     """
 
     symbol: Name
@@ -60,6 +62,7 @@ class Instrument(_Entry):
     quantity_exponent: Annotated[int, Field(ge=0, le=9)] = 0
     multiplier: Annotated[int, Field(gt=0)] = 1
     reference_volume: Annotated[int, Field(ge=0)] = 0
+    price_bands: Annotated[str, Field(pattern="^(luld-1|luld-2|source)?$")] = ""
 
     @property
     def key(self) -> bytes:
