@@ -27,22 +27,19 @@ class Bounds:
     """Limits of one instrument.
 
     Attributes:
+        banded: It has price bands, so nothing is sent while they are not known (C18).
         unit: Units of value (``service.risk.money``) in one price unit x lot.
         max_order_value: Price units x lots.
         max_gross: At most its share of an average day's volume, and nothing where that is unknown.
     """
 
-        banded: It has price bands, so nothing is sent while they are not known (C18).
-        busy_from: Messages sent before this one from which on a person is warned, or it is denied.
-        warn_long, warn_short, warn_gross: From where on a person is warned (C34).
     __slots__ = (
+        "banded",
         "calm_spread_bps",
         "calm_volatility_bps",
         "collar_bps",
         "currency",
         "max_drift_bps",
-        "banded",
-        "busy_from",
         "max_gross",
         "max_long",
         "max_order_quantity",
@@ -57,6 +54,7 @@ class Bounds:
     def __init__(self, instrument: Instrument, limits: InstrumentLimits) -> None:
         self.tick = instrument.tick
         self.currency = instrument.currency
+        self.banded = instrument.price_bands != ""
         self.unit = value_unit(instrument)
         self.max_order_quantity = min(limits.max_order_quantity, ceilings.MAX_ORDER_QUANTITY)
         money = min(limits.max_order_value, ceilings.MAX_ORDER_VALUE)
@@ -66,7 +64,6 @@ class Bounds:
         self.max_long = min(limits.max_long, ceilings.MAX_POSITION)
         self.max_short = min(limits.max_short, ceilings.MAX_POSITION)
         share = min(limits.max_volume_bps, ceilings.MAX_VOLUME_BPS)
-        self.banded = instrument.price_bands != ""
         self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS, instrument.reference_volume * share // BPS)
         self.max_drift_bps = min(limits.max_drift_bps, ceilings.MAX_DRIFT_BPS)
         self.calm_spread_bps = min(limits.calm_spread_bps, ceilings.MAX_CALM_SPREAD_BPS)

@@ -11,34 +11,16 @@ from service.risk.limits import Level, LossStage
 from service.risk.money import in_currency
 from service.risk.snapshots import LevelFacts
 
-_NORMAL: Final = LossStage.NORMAL
-
-
-def reduce_only(order: Judged) -> Denied | None:
-    """C26: under a kill that lets out what reduces, every holding of the order's names gets smaller."""
-    scope = order.facts.halt.reduce_only
-    if not scope:
-        return None
-    if not order.limits.reduce_only_kill:
-        return denied(Code.KILLED, scope=scope)
-    exposure, levels = order.facts.exposure, order.facts.levels
-    everywhere = [_reducible(order, facts.lots, facts.buying, facts.selling) for facts in levels]
-    instrument = _reducible(order, exposure.position, exposure.working_buy, exposure.working_sell)
-    reducible = min(instrument, *everywhere)
-    if order.added <= reducible:
-        return None
-    return denied(Code.KILLED_REDUCE_ONLY, scope=scope, added=order.added, reducible=max(reducible, 0))
-
-
-def _reducible(order: Judged, lots: int, buying: int, selling: int) -> int:
-    """Lots of a holding that no working order of this side reduces yet."""
-    return -lots - buying if order.buys else lots - selling
+_REDUCE_ONLY: Final = LossStage.REDUCE_ONLY
 
 
 def only_reduces(order: Judged) -> bool:
     """Whether the order, once filled, does no more than make the position in its instrument smaller."""
     exposure = order.facts.exposure
-    left = _reducible(order, exposure.position, exposure.working_buy, exposure.working_sell)
+    if order.buys:
+        left = -exposure.position - exposure.working_buy
+    else:
+        left = exposure.position - exposure.working_sell
     return order.added <= max(left, 0)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, final
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import Now
-from service.risk import admission, bands, calm, exposure, market, permission, repetition, standing
+from service.risk import bands, calm, exposure, market, permission, repetition, standing
 from service.risk.compiled import Compiled
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
@@ -166,6 +166,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     standing.parent_quantity,
     market.price,
     market.market_data,
+    bands.bands,
     permission.passive,
     market.collar,
     market.value,
@@ -179,4 +180,3 @@ CHECKS: Final[tuple[Check, ...]] = (
     repetition.throttle,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""
-    bands.bands,
