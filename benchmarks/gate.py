@@ -73,10 +73,11 @@ def world(now: int) -> Facts:
             filled=100,
             working=200,
             next_child=7,
+            levels=NAMES,
         ),
         market=MarketFacts(reference=facts("AURA", now), heartbeat_utc=now),
         exposure=ExposureFacts(position=100, working_buy=200, working_sell=0, own_bid=0, own_ask=0),
-        levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 100, 200, 0) for name in NAMES),
+        levels=(LevelFacts(0, 0, LossStage.NORMAL, 100, 200, 0),) * len(NAMES),
         traffic=TrafficFacts(session=3, instrument=1, alike=1, minute=1, levels=(2, 2, 2, 2, 2)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
     )

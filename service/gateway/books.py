@@ -82,9 +82,8 @@ class Book:
         """What the gate looks at for an order in this instrument."""
         held = self.holdings.get(symbol)
         if held is None:
-            return LevelFacts(self.name, self.exposure, self.traded + self.working, self.stage, 0, 0, 0)
+            return LevelFacts(self.exposure, self.traded + self.working, self.stage, 0, 0, 0)
         return LevelFacts(
-            self.name,
             self.exposure,
             self.traded + self.working,
             self.stage,

@@ -106,6 +106,7 @@ class _Strategy(_Level):
     passive_only: Annotated[bool, Field(strict=True)] = True
     max_order_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_ORDER_VALUE)] = Decimal(0)
     max_orders_per_minute: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_ORDERS_PER_MINUTE)] = 0
+    max_parent_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_PARENT_VALUE)] = Decimal(0)
 
     def execution_policy(self) -> ExecutionPolicy:
         """As the gate takes it (C10)."""
@@ -118,6 +119,7 @@ class _Strategy(_Level):
             passive_only=self.passive_only,
             max_order_value=self.max_order_value,
             max_orders_per_minute=self.max_orders_per_minute,
+            max_parent_value=self.max_parent_value,
         )
 
 
@@ -135,11 +137,13 @@ class _Instrument(_Table):
     calm_spread_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_SPREAD_BPS)] = 0
     calm_volatility_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_VOLATILITY_BPS)] = 0
     max_volume_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_VOLUME_BPS)] = 0
+    max_parent_quantity: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_PARENT_QUANTITY)] = 0
 
 
 class _File(_Table):
     currency: Annotated[str, Field(pattern="^[A-Z]{3,5}$")] | None = None
     restricted: tuple[Name, ...] | None = None
+    reduce_only_kill: Annotated[bool, Field(strict=True)] = False
     market_data: _MarketData = _MarketData()
     session: _Session = _Session()
     duplicates: _Duplicates = _Duplicates()
@@ -196,6 +200,7 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         version=hashlib.sha256(text.encode()).hexdigest()[:12],
         currency=file.currency or "",
         restricted=None if file.restricted is None else frozenset(file.restricted),
+        reduce_only_kill=file.reduce_only_kill,
         strategies={row.name: row.execution_policy() for row in file.strategies},
         instruments=instruments,
         levels=levels,

@@ -264,6 +264,7 @@ class State:
             filled=progress.filled,
             working=progress.working,
             next_child=parent.next_child,
+            levels=parent.levels,
         )
 
     def market_facts(self, symbol: str) -> MarketFacts:

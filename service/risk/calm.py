@@ -23,7 +23,7 @@ def drift(order: Judged) -> Denied | None:
     return None
 
 
-def share_left(calm: int, actual: float) -> int:
+def share_left(calm: float, actual: float) -> int:
     """Thousandths of a limit that are left: all of it while calm, then less as spread or volatility grows.
 
     What is no number of basis points leaves nothing.
@@ -37,8 +37,8 @@ def tightened(order: Judged) -> Denied | None:
     """C9: twice the calm spread or volatility leave half of every limit; what only reduces needs none."""
     bounds, reference = order.bounds, order.reference
     if (
-        0 <= reference.spread_bps <= bounds.calm_spread_bps > 0
-        and 0 <= reference.volatility_bps <= bounds.calm_volatility_bps > 0
+        0.0 <= reference.spread_bps <= bounds.calm_spread_bps > 0.0
+        and 0.0 <= reference.volatility_bps <= bounds.calm_volatility_bps > 0.0
     ):
         return None
     left = min(
@@ -61,8 +61,7 @@ def tightened(order: Judged) -> Denied | None:
 
 def _levels_tightened(order: Judged, left: int) -> Denied | None:
     price, unit = order.reference.reference, order.bounds.unit
-    for (named, others), facts in zip(order.limits.levels, order.facts.levels, strict=True):
-        bounds = named.get(facts.name, others)
+    for bounds, facts in zip(order.rows, order.facts.levels, strict=True):
         more = worst_of(order, facts)
         if more <= 0:
             continue

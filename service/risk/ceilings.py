@@ -17,6 +17,12 @@ MAX_ORDER_QUANTITY: Final = 1_000_000
 MAX_ORDER_VALUE: Final = Decimal(10_000_000)
 """Currency units of one order (C3)."""
 
+MAX_PARENT_QUANTITY: Final = 10_000_000
+"""Lots of one parent (C4)."""
+
+MAX_PARENT_VALUE: Final = Decimal(100_000_000)
+"""Currency units of one parent (C3)."""
+
 MAX_COLLAR_BPS: Final = 1_000
 """Distance of an order's price from the reference price (C1)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -23,11 +23,18 @@ from service.risk.money import to_value, value_unit
 BPS: Final = 10_000
 
 
+def half(limit: int) -> int:
+    """From where on a person is warned; never past the limit itself, so that none goes unasked."""
+    return min(-(-limit // 2), limit)
+
+
 class Bounds:
     """Limits of one instrument.
 
     Attributes:
         banded: It has price bands, so nothing is sent while they are not known (C18).
+        busy_from: Messages sent before this one from which on a person is warned, or it is denied.
+        warn_long, warn_short, warn_gross: From where on a person is warned (C34).
         unit: Units of value (``service.risk.money``) in one price unit x lot.
         max_order_value: Price units x lots.
         max_gross: At most its share of an average day's volume, and nothing where that is unknown.
@@ -35,6 +42,7 @@ class Bounds:
 
     __slots__ = (
         "banded",
+        "busy_from",
         "calm_spread_bps",
         "calm_volatility_bps",
         "collar_bps",
@@ -44,11 +52,15 @@ class Bounds:
         "max_long",
         "max_order_quantity",
         "max_order_value",
+        "max_parent_quantity",
         "max_short",
         "max_spread_bps",
         "messages_per_second",
         "tick",
         "unit",
+        "warn_gross",
+        "warn_long",
+        "warn_short",
     )
 
     def __init__(self, instrument: Instrument, limits: InstrumentLimits) -> None:
@@ -59,6 +71,7 @@ class Bounds:
         self.max_order_quantity = min(limits.max_order_quantity, ceilings.MAX_ORDER_QUANTITY)
         money = min(limits.max_order_value, ceilings.MAX_ORDER_VALUE)
         self.max_order_value = to_value(money) // self.unit
+        self.max_parent_quantity = min(limits.max_parent_quantity, ceilings.MAX_PARENT_QUANTITY)
         self.collar_bps = min(limits.collar_bps, ceilings.MAX_COLLAR_BPS)
         self.max_spread_bps = min(limits.max_spread_bps, ceilings.MAX_SPREAD_BPS)
         self.max_long = min(limits.max_long, ceilings.MAX_POSITION)
@@ -66,9 +79,13 @@ class Bounds:
         share = min(limits.max_volume_bps, ceilings.MAX_VOLUME_BPS)
         self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS, instrument.reference_volume * share // BPS)
         self.max_drift_bps = min(limits.max_drift_bps, ceilings.MAX_DRIFT_BPS)
-        self.calm_spread_bps = min(limits.calm_spread_bps, ceilings.MAX_CALM_SPREAD_BPS)
-        self.calm_volatility_bps = min(limits.calm_volatility_bps, ceilings.MAX_CALM_VOLATILITY_BPS)
+        # Compared with what the feed measures, which is a float.
+        self.calm_spread_bps = float(min(limits.calm_spread_bps, ceilings.MAX_CALM_SPREAD_BPS))
+        self.calm_volatility_bps = float(min(limits.calm_volatility_bps, ceilings.MAX_CALM_VOLATILITY_BPS))
         self.messages_per_second = min(limits.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
+        self.warn_long, self.warn_short = half(self.max_long), half(self.max_short)
+        self.warn_gross = half(self.max_gross)
+        self.busy_from = half(self.messages_per_second) - 1
 
 
 class Permission:
@@ -76,14 +93,17 @@ class Permission:
 
     Attributes:
         venues: The empty name, of an order that leaves the venue to the broker, is among them for ``*`` only.
-        max_order_value: Units of value.
+        max_order_value, max_parent_value: Units of value.
+        busy_from: Orders of the last minute from which on a person is warned, or this one is denied.
     """
 
     __slots__ = (
         "accounts",
+        "busy_from",
         "instruments",
         "max_order_value",
         "max_orders_per_minute",
+        "max_parent_value",
         "order_types",
         "passive_only",
         "times_in_force",
@@ -95,7 +115,9 @@ class Permission:
         self.times_in_force = given.times_in_force
         self.passive_only = given.passive_only
         self.max_order_value = to_value(min(given.max_order_value, Decimal(ceilings.MAX_ORDER_VALUE)))
+        self.max_parent_value = to_value(min(given.max_parent_value, ceilings.MAX_PARENT_VALUE))
         self.max_orders_per_minute = min(given.max_orders_per_minute, ceilings.MAX_ORDERS_PER_MINUTE)
+        self.busy_from = half(self.max_orders_per_minute) - 1
         self.instruments = _written_out(given.instruments, (i.symbol for i in reference.instruments))
         self.accounts = _written_out(given.accounts, (a.name for a in reference.accounts))
         self.venues = _written_out(given.venues, ("", *(v.name for v in reference.venues)))
@@ -109,10 +131,13 @@ class LevelBounds:
     """Limits of one name at one level, in units of value; the day's loss by its stages.
 
     Attributes:
+        name: Whose it is.
         missing: A limit that nobody set, which denies; empty if there is none.
+        busy_from: Messages sent before this one from which on a person is warned, or it is denied.
     """
 
     __slots__ = (
+        "busy_from",
         "gives_credit",
         "level",
         "max_credit",
@@ -120,20 +145,22 @@ class LevelBounds:
         "max_loss",
         "messages_per_second",
         "missing",
+        "name",
         "reduce_at",
         "warn_at",
         "warn_credit",
         "warn_exposure",
     )
 
-    def __init__(self, level: Level, given: LevelLimits) -> None:
-        self.level = level
+    def __init__(self, level: Level, name: str, given: LevelLimits) -> None:
+        self.level, self.name = level, name
         self.messages_per_second = min(given.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
         self.max_exposure = to_value(min(given.max_exposure, ceilings.MAX_EXPOSURE))
         self.max_credit = to_value(min(given.max_credit, ceilings.MAX_CREDIT))
         self.max_loss = to_value(min(given.max_daily_loss, ceilings.MAX_DAILY_LOSS))
-        self.warn_exposure = -(-self.max_exposure // 2)
-        self.warn_credit = -(-self.max_credit // 2)
+        self.warn_exposure = half(self.max_exposure)
+        self.warn_credit = half(self.max_credit)
+        self.busy_from = half(self.messages_per_second) - 1
         self.gives_credit = level is Level.CLIENT
         self.reduce_at = self.max_loss * LossStage.REDUCE_ONLY // 100
         self.missing = next((name for name in self._needed() if not getattr(given, name)), "")
@@ -151,37 +178,32 @@ class LevelBounds:
         return LossStage.REDUCE_ONLY if loss < self.max_loss else LossStage.HALTED
 
 
-LevelTable = tuple[Mapping[str, LevelBounds], LevelBounds]
-"""Limits of one level: of those that have a row of their own, and of all others."""
-
-
-def _table(level: Level, limits: Limits) -> LevelTable:
-    rows = {name: LevelBounds(level, row) for (at, name), row in limits.levels.items() if at is level}
-    return rows, rows.pop(EVERY, LevelBounds(level, LevelLimits()))
-
-
 class Compiled:
     """All limits of one Gate.
 
     Attributes:
         instruments: Symbols of the reference file.
-        levels: In the order of ``LEVELS``.
         others: Permission of strategies that have none of their own; ``None`` denies them.
         restricted: Symbols; ``None``, where nobody said which, denies everything (C15).
+        session_busy_from: Like the others' ``busy_from``.
     """
 
     __slots__ = (
+        "_limits",
+        "_named",
+        "_rows",
         "alike_window",
         "bounds",
         "currency",
         "instruments",
-        "levels",
         "max_alike",
         "max_heartbeat_age",
         "max_reference_age",
         "others",
         "permissions",
+        "reduce_only_kill",
         "restricted",
+        "session_busy_from",
         "session_rate",
     )
 
@@ -189,6 +211,7 @@ class Compiled:
         self.instruments = frozenset(reference.by_symbol)
         self.currency = limits.currency
         self.restricted = limits.restricted
+        self.reduce_only_kill = limits.reduce_only_kill
         self.bounds = {
             symbol: Bounds(reference.by_symbol[symbol], row)
             for symbol, row in limits.instruments.items()
@@ -198,10 +221,32 @@ class Compiled:
         self.others = self.permissions.pop(EVERY, None)
         session = limits.at(Level.SESSION, EVERY).messages_per_second
         self.session_rate = min(session, ceilings.MAX_MESSAGES_PER_SECOND)
-        self.levels = tuple(_table(level, limits) for level in LEVELS)
+        self.session_busy_from = half(self.session_rate) - 1
+        self._limits = limits
+        self._named: dict[tuple[Level, str], LevelBounds] = {}
+        self._rows: dict[tuple[str, ...], tuple[LevelBounds, ...]] = {}
         alike = limits.duplicates
         self.max_alike = min(alike.max_alike, ceilings.MAX_ALIKE) if alike.window > 0 else 0
         self.alike_window = max(alike.window, ceilings.MIN_ALIKE_WINDOW)
         ages = limits.market_data
         self.max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
         self.max_reference_age = min(ages.max_reference_age, ceilings.MAX_REFERENCE_AGE)
+
+    def at(self, level: Level, name: str) -> LevelBounds:
+        """Limits of one name at one level, made once."""
+        found = self._named.get((level, name))
+        if found is None:
+            found = self._named[level, name] = LevelBounds(level, name, self._limits.at(level, name))
+        return found
+
+    def rows(self, names: tuple[str, ...]) -> tuple[LevelBounds, ...]:
+        """Limits of these names, in the order of ``LEVELS``; put together once for each set of names.
+
+        Raises:
+            ValueError: If there is not one name for each level.
+        """
+        found = self._rows.get(names)
+        if found is None:
+            each = zip(LEVELS, names, strict=True)
+            found = self._rows[names] = tuple(self.at(level, name) for level, name in each)
+        return found

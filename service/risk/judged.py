@@ -7,7 +7,7 @@ from collections.abc import Callable
 from service.model.market import ReferenceSnapshot
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.time import Now
-from service.risk.compiled import Bounds, Compiled, Permission
+from service.risk.compiled import Bounds, Compiled, LevelBounds, Permission
 from service.risk.denials import Denied
 from service.risk.snapshots import Facts, ParentFacts
 from service.risk.uses import Use
@@ -17,8 +17,9 @@ class Judged:
     """One order, new or as a replace would leave it.
 
     Attributes:
-        limits: All limits; ``bounds`` are its instrument's, ``permission`` its strategy's. These, ``parent``
-            and ``reference`` are there for every check after the one that finds them.
+        limits: All limits; ``bounds`` are its instrument's, ``rows`` those of its names at each level,
+            ``permission`` its strategy's. These, ``parent`` and ``reference`` are there for every check
+            after the one that finds them.
         sign: +1 for a buy, -1 for a sell.
         added: Lots that may be filled beyond what counts already. A replace is atomic at the broker (one
             order, one CumQty), so until it is answered either version may be filled, never both: the
@@ -41,6 +42,7 @@ class Judged:
         "price",
         "quantity",
         "reference",
+        "rows",
         "side",
         "sign",
         "symbol",
@@ -55,6 +57,7 @@ class Judged:
     parent: ParentFacts
     reference: ReferenceSnapshot
     bounds: Bounds
+    rows: tuple[LevelBounds, ...]
     permission: Permission
     symbol: str
     side: Side
@@ -66,11 +69,11 @@ class Judged:
     quantity: int
     price: int
     added: int
-    uses: list[Use]
+    uses: tuple[Use, ...]
 
     def near(self, limit: str, level: str, name: str, used: int, most: int) -> None:
         """Note a limit that this order brings near; callers ask for half of it first, which is cheap."""
-        self.uses.append(Use(limit, level, name, used, most))
+        self.uses += (Use(limit, level, name, used, most),)
 
 
 Check = Callable[[Judged], Denied | None]

@@ -57,6 +57,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
         messages_per_second: New orders and replaces sent for it in any second (C5).
         max_drift_bps: How far the price may have gone against a parent since its admission (C2).
         calm_spread_bps, calm_volatility_bps: Beyond these, limits shrink in proportion (C9).
+        max_parent_quantity: Lots of one parent (C4).
         max_volume_bps: ``max_gross`` as a share of the average day's volume, if that is less (C9).
     """
 
@@ -72,6 +73,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     calm_spread_bps: int = 0
     calm_volatility_bps: int = 0
     max_volume_bps: int = 0
+    max_parent_quantity: int = 0
 
 
 class LevelLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         passive_only: Orders may rest and may not take.
         max_order_value: Currency units of one order.
         max_orders_per_minute: New orders and replaces; one more switches the strategy off (C8).
+        max_parent_value: Currency units of one parent (C3).
     """
 
     order_types: frozenset[OrdType] = frozenset()
@@ -107,6 +110,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     passive_only: bool = True
     max_order_value: Decimal = Decimal(0)
     max_orders_per_minute: int = 0
+    max_parent_value: Decimal = Decimal(0)
 
 
 class MarketDataLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +139,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         version: Digest of the file that they came from; on every record.
         currency: Of every amount here. An instrument in another one is denied.
         restricted: Symbols that nobody trades (C15); ``None`` if nobody said, which denies everything.
+        reduce_only_kill: A kill may let out what only makes holdings smaller; else it is a full one (C26).
         strategies: Execution policies by name of the strategy.
         instruments: By symbol. An instrument that is not here is denied.
         levels: By level and name; the name ``*`` stands for every name that has no row of its own.
@@ -143,6 +148,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     currency: str = ""
     restricted: frozenset[str] | None = None
+    reduce_only_kill: bool = False
     strategies: Mapping[str, ExecutionPolicy] = {}
     instruments: Mapping[str, InstrumentLimits] = {}
     levels: Mapping[tuple[Level, str], LevelLimits] = {}

@@ -21,7 +21,7 @@ def quantity(order: Judged) -> Denied | None:
     if order.quantity > order.bounds.max_order_quantity:
         return denied(Code.MAX_ORDER_QUANTITY, quantity=order.quantity, limit=order.bounds.max_order_quantity)
     command = order.command
-    if isinstance(command, SubmitChild) and not 0 <= command.display_quantity <= command.quantity:
+    if type(command) is SubmitChild and not 0 <= command.display_quantity <= command.quantity:
         return denied(Code.INVALID_QUANTITY, display=command.display_quantity, quantity=command.quantity)
     return None
 

@@ -19,6 +19,7 @@ def limits_exist(order: Judged) -> Denied | None:
     if bounds.currency != limits.currency:
         return denied(Code.NO_LIMIT, currency=bounds.currency, limits_currency=limits.currency or "none")
     order.bounds = bounds
+    order.rows = limits.rows(order.parent.levels)
     return None
 
 
@@ -46,7 +47,7 @@ def permitted(order: Judged) -> Denied | None:
     if order.time_in_force not in permission.times_in_force:
         return _not(order, "time_in_force", order.time_in_force.name.lower())
     # A replace leaves the order where it is.
-    if isinstance(command, SubmitChild) and command.venue not in permission.venues:
+    if type(command) is SubmitChild and command.venue not in permission.venues:
         return _not(order, "venue", command.venue or "any")
     return None
 

@@ -18,6 +18,7 @@ class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         window_start, window_end: Market time.
         filled, working: Lots done, and lots sent that may still be done.
         next_child: Lowest child number that is not used yet.
+        levels: Names that its orders count for, in the order of ``LEVELS``.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     filled: int
     working: int
     next_child: int
+    levels: tuple[str, ...]
 
 
 class ChildFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -77,7 +79,7 @@ class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class LevelFacts(msgspec.Struct, frozen=True, gc=False):
-    """One of the names that an order is sent for, e.g. its desk.
+    """Of one of the names that an order is sent for, e.g. its desk.
 
     Attributes:
         exposure: Units of value held and worked, each instrument at its worst (C11).
@@ -86,7 +88,6 @@ class LevelFacts(msgspec.Struct, frozen=True, gc=False):
         lots, buying, selling: Position (signed) and working orders in the order's instrument.
     """
 
-    name: str
     exposure: int
     credit: int
     loss: LossStage
@@ -119,12 +120,14 @@ class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         logged_on: The FIX session is up.
         unknown_orders: Orders of this instrument whose outcome only the broker knows.
         throttled: The strategy has tripped its throttle and nobody has armed it since (C8).
+        reduce_only: Scope of a kill under which this order may only reduce; empty if none covers it (C26).
     """
 
     kill: str
     logged_on: bool
     unknown_orders: int
     throttled: bool
+    reduce_only: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -158,8 +158,8 @@ def worlds(draw: st.DrawFn) -> Facts:
         volatility_bps=draw(BPS),
     )
     rows = [
-        LevelFacts(name, draw(VALUE), draw(VALUE), LossStage.NORMAL, draw(LOTS), draw(LOTS), draw(LOTS))
-        for name in ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
+        LevelFacts(draw(VALUE), draw(VALUE), LossStage.NORMAL, draw(LOTS), draw(LOTS), draw(LOTS))
+        for _ in LEVELS
     ]
     parent = msgspec.structs.replace(
         FACTS.parent,

@@ -122,6 +122,7 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             filled=0,
             working=0,
             next_child=1,
+            levels=_NAMES,
         ),
         market=MarketFacts(
             reference=ReferenceSnapshot(
@@ -144,7 +145,7 @@ def _facts(symbol: str, side: Side, price: int, child: ChildFacts | None = None)
             heartbeat_utc=1_000,
         ),
         exposure=ExposureFacts(position=0, working_buy=0, working_sell=0, own_bid=0, own_ask=0),
-        levels=tuple(LevelFacts(name, 0, 0, LossStage.NORMAL, 0, 0, 0) for name in _NAMES),
+        levels=(LevelFacts(0, 0, LossStage.NORMAL, 0, 0, 0),) * len(_NAMES),
         traffic=TrafficFacts(session=0, instrument=0, alike=0, minute=0, levels=(0, 0, 0, 0, 0)),
         halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
         child=child,

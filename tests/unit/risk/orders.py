@@ -108,6 +108,7 @@ LIMITS = Limits(
     market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=2 * SECOND),
 )
 
+NAMES = ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
 PARENT = ParentFacts(
     id="P1",
     symbol="AURA",
@@ -124,6 +125,7 @@ PARENT = ParentFacts(
     filled=500,
     working=400,
     next_child=4,
+    levels=NAMES,
 )
 SNAPSHOT = ReferenceSnapshot(
     symbol="AURA",
@@ -146,10 +148,7 @@ FACTS = Facts(
     parent=PARENT,
     market=MarketFacts(reference=SNAPSHOT, heartbeat_utc=NOW.utc),
     exposure=ExposureFacts(position=0, working_buy=400, working_sell=0, own_bid=0, own_ask=0),
-    levels=tuple(
-        LevelFacts(name, 40_000 * DOLLAR, 40_000 * DOLLAR, LossStage.NORMAL, 0, 400, 0)
-        for name in ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
-    ),
+    levels=(LevelFacts(40_000 * DOLLAR, 40_000 * DOLLAR, LossStage.NORMAL, 0, 400, 0),) * len(NAMES),
     traffic=TrafficFacts(session=0, instrument=0, alike=0, minute=0, levels=(0, 0, 0, 0, 0)),
     halt=HaltFacts(kill="", logged_on=True, unknown_orders=0, throttled=False),
 )

@@ -13,6 +13,7 @@ from tests.unit.risk.orders import (
     DOLLAR,
     FACTS,
     LIMITS,
+    NAMES,
     PRICE,
     REFERENCE,
     TICK,
@@ -47,7 +48,7 @@ def test_an_order_is_denied_when_it_takes_a_name_past_its_exposure(place: Level)
     verdict = judge(given=at(place, exposure=MILLION - 10_000 * DOLLAR + 1))
     assert isinstance(verdict, Denied)
     assert (verdict.control, verdict.code) == ("C11", "MAX_EXPOSURE")
-    name = FACTS.levels[LEVELS.index(place)].name
+    name = NAMES[LEVELS.index(place)]
     assert verdict.detail == f"level={place.value} name={name} value=1000000.00 limit=1000000.00"
 
 
