@@ -18,11 +18,14 @@ from service.fix.messages import (
     OrderMassCancelReport,
     SessionReject,
 )
-from service.gateway import arming, authority, killing, losses, orders, parents, reconcile, reports
+from service.gateway import arming, authority, dropcopy, killing, losses, orders, parents, reconcile, reports
 from service.gateway.cancels import chase, chase_due, insist_cancel, lost_sight
 from service.gateway.inputs import (
     Approval,
     ArmInput,
+    BreakExplained,
+    DropCopy,
+    DropCopySession,
     ExplainInput,
     Input,
     Intent,
@@ -77,6 +80,9 @@ class Core:
             ReleaseInput: lambda given, now: killing.release(self.state, given, now),
             ReconcileInput: lambda given, now: reconcile.on_demand(self.state, given, now),
             ExplainInput: lambda given, now: reports.explained(self.state, given, now),
+            DropCopy: lambda given, now: dropcopy.drop_copy(self.state, given, now),
+            DropCopySession: lambda given, now: dropcopy.session(self.state, given, now),
+            BreakExplained: self._break_explained,
             Reserved: lambda given, _: setattr(self.state, "unused_from", given.unused_from),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
@@ -112,7 +118,8 @@ class Core:
 
     def due(self, now: Now) -> bool:
         """Whether a ``Tick`` now would do something."""
-        if parents.tick_due(self.state, now) or chase_due(self.state, now):
+        state = self.state
+        if parents.tick_due(state, now) or chase_due(state, now) or dropcopy.due(state, now):
             return True
         if now.utc - self._swept < killing.SWEEP_EVERY:
             return False
@@ -149,7 +156,9 @@ class Core:
                 if order.sent:
                     order.stale = True
                     lost_sight(state, order, "the session was lost", now)
-        elif given.logged_on and not was:
+        elif given.reachable and not was:
+            state.drop_copy.trading_since = now.utc
+        if given.logged_on and not was:
             killing.logged_on(state, now)
             reconcile.logged_on(state, now)
 
@@ -176,6 +185,13 @@ class Core:
             chase(self.state, now)
             killing.sweep(self.state, now)
         authority.expire(self.state, now)
+        for report in dropcopy.sweep(self.state, now):
+            reports.booked(self.state, report, now)
+
+    def _break_explained(self, given: BreakExplained, now: Now) -> None:
+        report = dropcopy.explained(self.state, given, now)
+        if report is not None:
+            reports.booked(self.state, report, now)
 
     # The market
 

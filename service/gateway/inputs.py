@@ -30,7 +30,7 @@ from service.model.orders import (
     ResumeParent,
     SubmitChild,
 )
-from service.model.time import SessionClock
+from service.model.time import SECOND, SessionClock
 
 
 class Started(Message, frozen=True, kw_only=True, tag="started"):
@@ -42,6 +42,10 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         max_command_age: A new parent older than this is refused, nanoseconds of UTC.
         order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
         mass_cancel: It takes OrderMassCancelRequest.
+        drop_copy: Name of the drop copy session; empty if there is none.
+        drop_copy_tolerance: UTC nanoseconds that one session may be behind the other.
+        drop_copy_required: Nothing new is sent while the drop copy session is down.
+        drop_copy_golden: What it alone tells is booked after the tolerance.
     """
 
     reference: str
@@ -50,6 +54,10 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     max_command_age: int
     order_status: str = "single"
     mass_cancel: bool = False
+    drop_copy: str = ""
+    drop_copy_tolerance: int = 2 * SECOND
+    drop_copy_required: bool = False
+    drop_copy_golden: bool = False
 
 
 class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):
@@ -148,6 +156,29 @@ class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
     price: int = 0
 
 
+class DropCopy(Message, frozen=True, kw_only=True, tag="drop_copy"):
+    """An execution report that came on the drop copy session (C35). It books nothing."""
+
+    report: ExecutionReport
+
+
+class DropCopySession(Message, frozen=True, kw_only=True, tag="drop_copy_session"):
+    """The drop copy session came up, and has told what was missed, or went down."""
+
+    session: str
+    up: bool
+    detail: str = ""
+
+
+class BreakExplained(Message, frozen=True, kw_only=True, tag="break_explained"):
+    """A named person says what a break is; ``book``: two people want booked what the drop copy tells."""
+
+    id: str
+    by: str
+    reason: str
+    book: bool = False
+
+
 class Reserved(Message, frozen=True, kw_only=True, tag="reserved"):
     """No MsgSeqNum of ours from ``unused_from`` on has been used; those below may have been."""
 
@@ -235,6 +266,9 @@ Input = (
     | ArmInput
     | ReconcileInput
     | ExplainInput
+    | DropCopy
+    | DropCopySession
+    | BreakExplained
     | Reserved
     | Noted
     | Proposed

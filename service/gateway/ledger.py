@@ -37,15 +37,16 @@ def is_answer(report: ExecutionReport) -> bool:
 
 
 class Exposure:
-    """Of one instrument: lots of position (signed) and working by side; number of unknown orders."""
+    """Of one instrument: lots of position (signed) and working by side; unknown orders and breaks, by number."""
 
-    __slots__ = ("position", "unknown", "working_buy", "working_sell")
+    __slots__ = ("breaks", "position", "unknown", "working_buy", "working_sell")
 
     def __init__(self) -> None:
         self.position = 0
         self.working_buy = 0
         self.working_sell = 0
         self.unknown = 0
+        self.breaks = 0
 
 
 class Progress:
@@ -174,6 +175,11 @@ class Ledger:
         """A new order that was never sent ends here."""
         order.status = OrdStatus.REJECTED
         order.unknown = False
+        self._recount(order)
+
+    def claim(self, order: Order, lots: int) -> None:
+        """The drop copy alone tells of so many lots more (or fewer) than before; they are booked nowhere."""
+        order.claimed += lots
         self._recount(order)
 
     def mark_unknown(self, order: Order, unknown: bool = True) -> None:

@@ -29,6 +29,7 @@ class Order:
         replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
         cum_quantity, money: Sums over its executions; money is price x lots.
         told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
+        claimed: Lots that the drop copy alone tells as executed; they count as working.
         counted, counted_unknown, resting: What of it is in the counters of exposure and own prices.
         roots: The execution that a bust or correction is about in the end, by its own ExecID.
         seen: Reports applied, by what they said and ExecID.
@@ -47,6 +48,7 @@ class Order:
         "chain",
         "child_id",
         "cl_ord_id",
+        "claimed",
         "counted",
         "counted_unknown",
         "cum_quantity",
@@ -138,6 +140,7 @@ class Order:
         self.cum_quantity = 0
         self.money = 0
         self.told_quantity = 0
+        self.claimed = 0
         self.counted = 0
         self.counted_unknown = False
         self.resting: tuple[int, ...] = ()
@@ -172,7 +175,7 @@ class Order:
     def at_risk(self) -> int:
         """Lots that may still be filled; until a replace is answered, the larger version counts."""
         most = max(self.quantity, self.replace_quantity) if self.live else 0
-        return max(0, max(most, self.told_quantity) - self.cum_quantity)
+        return max(0, max(most, self.told_quantity, self.cum_quantity + self.claimed) - self.cum_quantity)
 
     @property
     def leaves(self) -> int:

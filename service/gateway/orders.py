@@ -99,8 +99,8 @@ def _facts(
         ),
         halt=HaltFacts(
             kill=state.kills.covering(scopes, command.model, venue),
-            logged_on=state.logged_on,
-            unknown_orders=exposure.unknown,
+            logged_on=state.logged_on and state.drop_copy.lets_trade,
+            unknown_orders=exposure.unknown + exposure.breaks,
             throttled=policy in state.throttle.tripped,
         ),
         child=child,

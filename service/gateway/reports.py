@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import reconcile
+from service.gateway import dropcopy, reconcile
 from service.gateway.cancels import chase, insist_cancel, lost_sight
 from service.gateway.inputs import ExplainInput
 from service.gateway.ledger import Applied, is_answer
@@ -57,10 +57,16 @@ def _of_many(state: State, report: ExecutionReport, now: Now) -> None:
 def explained(state: State, given: ExplainInput, now: Now) -> None:
     """A person says what the broker told about an order."""
     for report in reconcile.explain(state, given, now):
-        _of_one(state, report, now)
+        _of_one(state, report, now, told=False)
 
 
-def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
+def booked(state: State, report: ExecutionReport, now: Now) -> None:
+    """What only the drop copy told is booked as if the broker had told it on the trading session."""
+    _of_one(state, report, now, told=False)
+
+
+def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = True) -> None:
+    """One report about one order; ``told``: by the broker, on the trading session."""
     if report.poss_dup and is_answer(report):
         return  # what was so then need not be so now; whatever is still open is asked again
     order = reconcile.find(state, report)
@@ -81,6 +87,8 @@ def _of_one(state: State, report: ExecutionReport, now: Now) -> None:
         order.sent = True
     was_unknown = order.unknown
     applied = state.ledger.apply(order, report)
+    if told:
+        dropcopy.heard(state, applied, report, now)
     if applied.duplicate:
         return
     if applied.illegal and applied.fill is None and report.poss_dup:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from service.fix.messages import Attribution, Request
 from service.gateway.alike import Alike
+from service.gateway.breaks import DropCopyBook
 from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills
 from service.gateway.ledger import Ledger
@@ -137,6 +138,7 @@ class State:
         mass_id: MassStatusReqID of the question about everything that is not answered in full; else empty.
         mass_open: Live orders, by child id, that its answers have not told of yet.
         foreign: Adopted orders by the broker's OrderID.
+        drop_copy: The drop copy's account of the same executions, and the breaks (C35).
         lives: Numbers of ClOrdIDs given, by the prefix of each life.
         effects: What the input at hand has done so far.
     """
@@ -168,6 +170,7 @@ class State:
         self.mass_id = ""
         self.mass_open: dict[str, None] = {}
         self.foreign: dict[str, Order] = {}
+        self.drop_copy = DropCopyBook()
         self.lives: dict[str, int] = {}
         self._life = 0
         self._numbers = 0
@@ -194,6 +197,13 @@ class State:
         self._prefix, self._numbers = f"{_base36(self._life)}-", 0
         self.logged_on = self.reachable = False
         self.order_status, self.mass_id = started.order_status, ""
+        self.drop_copy.configure(
+            started.drop_copy,
+            tolerance=started.drop_copy_tolerance,
+            required=started.drop_copy_required,
+            golden=started.drop_copy_golden,
+            utc=now.utc,
+        )
 
     def change_limits(self, text: str) -> None:
         """Limits that two people approved; they hold until the limits file is another one (C43).
