@@ -1,4 +1,4 @@
-"""What a kill does to the state: block, cancel, pause, and see to it until nothing works (C23, C25).
+"""What a kill does to the state: block, cancel, pause, and see to it until nothing works (C23, C25, C26).
 
 Every step stands by itself: one that fails is an alarm, and the next is taken all the same. What a step
 missed, the sweep finds: an order under a kill that nobody asks to be cancelled is cancelled then.
@@ -11,14 +11,15 @@ from functools import partial
 from typing import Final
 
 from service.fix.messages import OrderMassCancelReport, OrderMassCancelRequest
-from service.gateway import parents
+from service.gateway import parents, reducing
 from service.gateway.cancels import insist_cancel
 from service.gateway.inputs import KillInput, ReleaseInput
-from service.gateway.kill import ALL
+from service.gateway.kill import ALL, in_full, is_reduce_only
 from service.gateway.order import Order
 from service.gateway.proposals import RELEASE
 from service.gateway.state import Parent, Send, State
 from service.model.events import KillEngaged, KillReleased
+from service.model.orders import ParentStatus
 from service.model.time import MILLISECOND, SECOND, Now
 
 SWEEP_EVERY: Final = 250 * MILLISECOND
@@ -28,11 +29,14 @@ _SAY_EVERY: Final = 10 * SECOND
 def engage(state: State, given: KillInput, now: Now) -> None:
     """C23: block first, then cancel everything that works; whatever fails, the rest is still done."""
     by, reason = given.by, given.reason
-    scope = state.kills.engage(given.scope, by, reason, now.utc)
-    _despite(state, now, "mass cancel", partial(_mass_cancel, state, scope, now))
+    scope = state.kills.engage(state.kill_scope(given.scope), by, reason, now.utc)
+    reduce_only = is_reduce_only(scope)
+    if not reduce_only:
+        _despite(state, now, "mass cancel", partial(_mass_cancel, state, scope, now))
+    reached = covered(state, scope) if reduce_only else list(state.ledger.live.values())
     working = 0
-    for order in list(state.ledger.live.values()):
-        if state.kill_covering(order):
+    for order in reached:
+        if reduce_only or state.kill_covering(order):
             working += 1
             _despite(state, now, "cancel", partial(insist_cancel, state, order, f"kill {scope}", now))
     event = KillEngaged(scope=scope, by=by, reason=reason, ts_utc=now.utc, working=working)
@@ -46,7 +50,7 @@ def engage(state: State, given: KillInput, now: Now) -> None:
         )
         _despite(state, now, "audit", void)
     for parent in list(state.open.values()):
-        if _covers(scope, parent):
+        if _stops(state, scope, parent):
             why = f"kill {scope}: {reason}"
             _despite(state, now, "pause", partial(parents.pause, state, parent, by, why, now))
 
@@ -80,6 +84,8 @@ def _mass_cancel(state: State, scope: str, now: Now) -> None:
 def logged_on(state: State, now: Now) -> None:
     """The session is back: what a kill covers and may still work is cancelled before anything else."""
     for scope in state.kills.unconfirmed:
+        if is_reduce_only(scope):
+            continue
         _despite(state, now, "mass cancel", partial(_mass_cancel, state, scope, now))
 
 
@@ -91,8 +97,10 @@ def mass_cancel_answered(state: State, report: OrderMassCancelReport, now: Now) 
 
 
 def covered(state: State, scope: str) -> list[Order]:
-    """Live orders that the kill of this scope covers; what cannot be judged is covered."""
-    return [order for order in state.ledger.live.values() if _covers_order(state, scope, order)]
+    """Live orders that the kill of this scope cancels; what cannot be judged is among them."""
+    plain = in_full(scope)
+    found = [order for order in state.ledger.live.values() if _covers_order(state, plain, order)]
+    return found if plain == scope else reducing.adding(state, found)
 
 
 def sweep(state: State, now: Now) -> None:
@@ -100,6 +108,9 @@ def sweep(state: State, now: Now) -> None:
     for order in list(state.ledger.live.values()):
         if not order.insist and (scope := state.kill_covering(order)):
             _despite(state, now, "cancel", partial(insist_cancel, state, order, f"kill {scope}", now))
+    for scope in state.kills.engaged:
+        if is_reduce_only(scope):
+            _despite(state, now, "reduce only", partial(_see_to, state, scope, now))
     for scope, said in list(state.kills.unconfirmed.items()):
         working = covered(state, scope)
         if not working:
@@ -112,21 +123,41 @@ def sweep(state: State, now: Now) -> None:
             state.alarm("KILL_INCOMPLETE", detail, "", now)
 
 
+def _see_to(state: State, scope: str, now: Now) -> None:
+    """A holding has become smaller, or another order's: what would add by now is cancelled, too."""
+    for order in covered(state, scope):
+        if not order.insist:
+            _despite(state, now, "cancel", partial(insist_cancel, state, order, f"kill {scope}", now))
+    for parent in list(state.open.values()):
+        if parent.status is ParentStatus.WORKING and _stops(state, scope, parent):
+            why = f"kill {scope}: nothing left to reduce"
+            _despite(state, now, "pause", partial(parents.pause, state, parent, "gateway", why, now))
+
+
 def sweep_due(state: State, now: Now) -> bool:
     """Whether ``sweep`` would do something."""
     if not state.kills.engaged:
         return False
     if any(not order.insist and state.kill_covering(order) for order in state.ledger.live.values()):
         return True
+    for scope in filter(is_reduce_only, state.kills.engaged):
+        if any(not order.insist for order in covered(state, scope)):
+            return True
+        working = (p for p in state.open.values() if p.status is ParentStatus.WORKING)
+        if any(_stops(state, scope, parent) for parent in working):
+            return True
     return any(
         now.utc - said >= _SAY_EVERY or not covered(state, scope)
         for scope, said in state.kills.unconfirmed.items()
     )
 
 
-def _covers(scope: str, parent: Parent) -> bool:
+def _stops(state: State, scope: str, parent: Parent) -> bool:
+    """Whether a kill pauses a parent: if it lets out what reduces, only one with nothing to reduce."""
     try:
-        return scope == ALL or scope in parent.scopes
+        plain = in_full(scope)
+        covers = plain == ALL or plain in parent.scopes
+        return covers and (plain == scope or not reducing.has_something(state, parent))
     except Exception:  # noqa: BLE001 - stricter, never weaker
         return True
 

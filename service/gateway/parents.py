@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from service.gateway import reducing
 from service.gateway.cancels import insist_cancel
 from service.gateway.inputs import ParentInput
 from service.gateway.state import Parent, State, parent_scopes
@@ -146,7 +147,7 @@ def _admit(state: State, asked: NewParent, now: Now) -> bool:
         _refuse(state, asked, window, now)
         return True
     parent = Parent(order, window, arrival, state.reference)
-    scope = state.kills.covering(parent.scopes)
+    scope = state.kills.covering(parent.scopes) or reducing.refusing(state, parent)
     if scope:
         _refuse(state, asked, Refusal("KILLED", f"scope={scope}"), now)
         return True
@@ -291,7 +292,7 @@ def _resume(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Ref
     assert isinstance(asked, ResumeParent)
     if parent.status is not ParentStatus.PAUSED:
         return Refusal("NOT_PAUSED", f"status={parent.status}")
-    scope = state.kills.covering(parent.scopes)
+    scope = state.kills.covering(parent.scopes) or reducing.refusing(state, parent)
     if scope:
         return Refusal("KILLED", f"scope={scope} release_it_first=yes")
     parent.status = ParentStatus.WORKING

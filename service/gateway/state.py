@@ -8,7 +8,7 @@ from service.fix.messages import Attribution, Request
 from service.gateway.alike import Alike
 from service.gateway.breaks import DropCopyBook
 from service.gateway.inputs import Started
-from service.gateway.kill import ALL, Kills
+from service.gateway.kill import ALL, Kills, in_full, is_reduce_only, normal_scope
 from service.gateway.ledger import Ledger
 from service.gateway.limits_file import LimitsFileError, parse_limits
 from service.gateway.order import Order
@@ -318,6 +318,13 @@ class State:
             return self.kills.covering(self.order_scopes(order), order.model, order.venue)
         except Exception:  # noqa: BLE001 - stricter, never weaker
             return next(iter(self.kills.engaged), "")
+
+    def kill_scope(self, text: str) -> str:
+        """A kill's scope as it is put in force: in full where the limits allow no other (C26)."""
+        scope = normal_scope(text)
+        if is_reduce_only(scope) and not self.gate.limits.reduce_only_kill:
+            return in_full(scope)
+        return scope
 
     @property
     def killed(self) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from service.gateway.inputs import KillInput
-from service.gateway.kill import ALL, normal_scope
+from service.gateway.kill import ALL, in_full, normal_scope
 from service.gateway.shell import Shell
 
 log = logging.getLogger(__name__)
@@ -33,15 +33,16 @@ def engage(shell: Shell, scope: str, by: str, reason: str, via: str) -> str:
     """Kill: in force, its cancels sent and its record under way when this returns, whatever goes wrong.
 
     Args:
-        scope: ``all`` or ``KEY=NAME``; what cannot be understood is ``all``.
+        scope: ``all`` or ``KEY=NAME``, with ``reduce-only`` before it or not; what cannot be understood is
+            ``all``.
         by: Who.
         via: How it came: ``socket``, ``signal``, ``file``.
 
     Returns:
-        The scope as understood.
+        The scope that is in force.
     """
-    scope = normal_scope(scope)
     try:
+        scope = shell.core.state.kill_scope(scope)
         log.critical("kill %s by %s (%s): %s", scope, by, via, reason)
         shell.feed(KillInput(scope=scope, by=by, reason=reason[:500], via=via))
     except Exception as error:
@@ -94,7 +95,8 @@ class KillFile:
                 return
             self._seen, self._scopes = now, _scopes(self.path, about)
         for scope in self._scopes:
-            if scope not in shell.core.state.kills.engaged:
+            state = shell.core.state
+            if state.kill_scope(scope) not in state.kills.engaged:
                 engage(shell, scope, user_name(about.st_uid), f"file {self.path.name}", "file")
 
     def holds(self, scope: str) -> str:
@@ -105,7 +107,8 @@ class KillFile:
             return ""
         except OSError as error:
             return f"{self.path} cannot be looked at: {error.strerror}"
-        if scope not in _scopes(self.path, about):
+        asked = _scopes(self.path, about)
+        if scope not in asked and scope not in map(in_full, asked):
             return ""
         return f"{self.path} lies there and asks for it: take it away first"
 
