@@ -11,7 +11,7 @@ import click
 
 from service.gateway import control_client
 from service.model.events import ChildSnapshot
-from service.model.orders import OrdStatus
+from service.model.orders import OrdStatus, Side
 
 _RUN_DIR = click.option(
     "--run-dir",
@@ -56,11 +56,15 @@ def reconcile(reason: str, run_dir: Path) -> None:
     default=0,
     help="Price units: books what of --cum the gateway has no execution of. Without it nothing is booked.",
 )
+@click.option("--side", type=click.Choice(("buy", "sell")), help="Where the broker's reports left it out.")
 @_REASON
 @_RUN_DIR
-def explain(child: str, status: str, cum: int, price: int, reason: str, run_dir: Path) -> None:
+def explain(
+    child: str, status: str, cum: int, price: int, side: str | None, reason: str, run_dir: Path
+) -> None:
     """Put on record what the broker told you about an order that is unknown."""
-    work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason)
+    told = Side[side.upper()] if side else None
+    work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason, told)
     _show(asyncio.run(work).orders)
 
 
@@ -73,7 +77,8 @@ def _show(found: Sequence[ChildSnapshot]) -> None:
     for order in found:
         marks = [mark for mark in (order.pending, "UNKNOWN" if order.unknown else "") if mark]
         state = " ".join([order.status.name.lower(), *marks])
+        side = order.side.name if order.side_told else "SIDE NOT TOLD"
         click.echo(
-            f"{order.child_id}  {order.cl_ord_id}  {order.side.name} {order.quantity} {order.symbol} at "
+            f"{order.child_id}  {order.cl_ord_id}  {side} {order.quantity} {order.symbol} at "
             f"{order.price}, {order.cum_quantity} filled: {state}"
         )

@@ -40,6 +40,7 @@ def _try_cancel(state: State, order: Order, now: Now) -> None:
 def send_cancel(state: State, order: Order, now: Now) -> None:
     """Ask for a cancel, whatever the limits say: it counts against the rate and is never stopped by it."""
     cl_ord_id = state.next_cl_ord_id()
+    _guess(order)
     state.ledger.ask_cancel(order, cl_ord_id)
     state.chasing[order.child_id] = order
     order.tried, order.tries = now.utc, order.tries + 1
@@ -85,6 +86,7 @@ def ask(state: State, order: Order, now: Now) -> None:
     if not state.logged_on or state.order_status == NONE:
         return
     order.asked = now.utc
+    _guess(order)
     request = OrderStatusRequest(
         cl_ord_id=order.cl_ord_id,
         order_id=order.order_id,
@@ -93,6 +95,12 @@ def ask(state: State, order: Order, now: Now) -> None:
         account=order.account,
     )
     state.effects.append(Send(order.cl_ord_id, request, False, question=True))
+
+
+def _guess(order: Order) -> None:
+    """A request must name a side (54): where it was never told, one and the other in turn."""
+    if order.sideless:
+        order.side = order.side.opposite
 
 
 def chase(state: State, now: Now) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from service.model.codec import Decoder
 from service.model.events import ChildSnapshot, ParentSnapshot
 from service.model.message import Message
-from service.model.orders import OrdStatus
+from service.model.orders import OrdStatus, Side
 
 
 class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
@@ -110,6 +110,7 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     Attributes:
         scope: As understood: what cannot be understood is ``all``.
         working: What still works; ask for the status until it is empty.
+        side: Where the broker never told it.
         durable: It is on disk and survives a restart.
     """
 
@@ -117,6 +118,7 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     working: tuple[ChildSnapshot, ...]
     durable: bool
     detail: str = ""
+    side: Side | None = None
 
 
 class ProposeReply(Message, frozen=True, kw_only=True, tag="propose_reply"):

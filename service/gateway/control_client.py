@@ -33,7 +33,7 @@ from service.gateway.control import (
 )
 from service.gateway.kill import ALL
 from service.model.events import ChildSnapshot
-from service.model.orders import OrdStatus
+from service.model.orders import OrdStatus, Side
 from service.settings import control_address
 from service.transport.stream import StreamClient
 
@@ -120,6 +120,7 @@ async def explain(
     cum_quantity: int,
     price: int,
     reason: str,
+    side: Side | None = None,
     timeout: float = 10.0,
 ) -> OrdersReply:
     """Say what the broker told about an order; returns it as it is then.
@@ -128,7 +129,7 @@ async def explain(
         ControlError: If it does not answer, or knows no such order.
     """
     request = ExplainRequest(
-        child_id=child_id, status=status, cum_quantity=cum_quantity, price=price, reason=reason
+        child_id=child_id, status=status, cum_quantity=cum_quantity, price=price, reason=reason, side=side
     )
     return await ask(control_address(run_dir), request, OrdersReply, timeout)
 

@@ -229,7 +229,7 @@ class Control:
             connection.send(Refused(reason="only a known user on the Unix socket may explain an order"))
             return
         order = shell.core.state.ledger.orders.get(request.child_id)
-        if order is None or not order.unknown:
+        if order is None or not (order.unknown or order.sideless):
             connection.send(
                 Refused(reason=f"no unknown order {request.child_id}; see `slipstream orders show`")
             )
@@ -242,6 +242,7 @@ class Control:
             by=who,
             reason=request.reason[:500],
         )
+            side=request.side,
         shell.feed(explained)
         shell.when_synced(lambda _: connection.send(OrdersReply(orders=(order.snapshot(),))))
 

@@ -28,6 +28,7 @@ from service.model.orders import (
     PauseParent,
     ReplaceChild,
     ResumeParent,
+    Side,
     SubmitChild,
 )
 from service.model.time import SECOND, SessionClock
@@ -148,6 +149,7 @@ class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
         price: Price units, of the lots that we hold no execution of; 0 books none.
     """
 
+        side: Of an adopted order whose side was never told; else of no consequence.
     child_id: str
     status: OrdStatus
     cum_quantity: int
@@ -156,6 +158,7 @@ class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
     price: int = 0
 
 
+    side: Side | None = None
 class DropCopy(Message, frozen=True, kw_only=True, tag="drop_copy"):
     """An execution report that came on the drop copy session (C35). It books nothing."""
 

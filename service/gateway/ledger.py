@@ -177,6 +177,18 @@ class Ledger:
         order.unknown = False
         self._recount(order)
 
+    def take_side(self, order: Order, side: Side) -> None:
+        """An adopted order's side is told at last: it counts there alone, and what it did is a position."""
+        self.resting.remove(order)
+        exposure = self.exposure(order.symbol)
+        if side is Side.BUY:
+            exposure.working_sell -= order.counted
+        else:
+            exposure.working_buy -= order.counted
+        order.side, order.sideless = side, False
+        exposure.position += side.sign * order.cum_quantity
+        self._recount(order)
+
     def claim(self, order: Order, lots: int) -> None:
         """The drop copy alone tells of so many lots more (or fewer) than before; they are booked nowhere."""
         order.claimed += lots
@@ -230,6 +242,7 @@ class Ledger:
                 order.unknown = True  # the broker has the request and has not answered it: ask again
             else:
                 lost = self._resolve_stale(order, report)
+        order.unknown |= order.sideless and order.cum_quantity > 0
         self._settle(order)
         self._recount(order)
         return Applied(order, kind, fill, False, illegal, was_live and not order.live, was, lost)
@@ -354,7 +367,8 @@ class Ledger:
         progress = self.progress(order.parent_id)
         progress.filled += lots
         progress.money += money
-        self.exposure(order.symbol).position += order.side.sign * lots
+        if not order.sideless:
+            self.exposure(order.symbol).position += order.side.sign * lots
         self.books.trade(order.levels, order.symbol, order.side, lots, money)
 
     def _next_request(self, order: Order, kind: Kind, report: ExecutionReport) -> Request | None:
@@ -394,9 +408,9 @@ class Ledger:
         if delta:
             order.counted += delta
             progress.working += delta
-            if order.side is Side.BUY:
+            if order.side is Side.BUY or order.sideless:
                 exposure.working_buy += delta
-            else:
+            if order.side is Side.SELL or order.sideless:
                 exposure.working_sell += delta
             self.books.work(order.levels, order.symbol, order.side, delta)
         self.resting.update(order)

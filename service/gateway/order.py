@@ -35,6 +35,7 @@ class Order:
         seen: Reports applied, by what they said and ExecID.
         sent: The bytes were handed to FIX.
         unknown: Only the broker's answer says what became of it.
+        sideless: Its side was never told (an adopted order): ``side`` is a guess, its lots count on both.
         stale: Its pending request went out on a connection that is gone, and may be lost.
         insist: Why the gateway itself wants it cancelled, until it is; empty if it does not.
         tried, tries: When and how often that has been asked for; ``asked`` is of status requests.
@@ -76,6 +77,7 @@ class Order:
         "sent",
         "sent_utc",
         "side",
+        "sideless",
         "stale",
         "stamps",
         "status",
@@ -150,6 +152,7 @@ class Order:
         self.sent = False
         self.sent_utc = 0
         self.unknown = False
+        self.sideless = False
         self.stale = False
         self.insist = ""
         self.tried = 0
@@ -173,8 +176,13 @@ class Order:
 
     @property
     def at_risk(self) -> int:
-        """Lots that may still be filled; until a replace is answered, the larger version counts."""
+        """Lots that may still be filled; until a replace is answered, the larger version counts.
+
+        While the side is not known, what was executed is at risk too: it is in no position.
+        """
         most = max(self.quantity, self.replace_quantity) if self.live else 0
+        if self.sideless:
+            return max(most, self.told_quantity, self.cum_quantity + self.claimed)
         return max(0, max(most, self.told_quantity, self.cum_quantity + self.claimed) - self.cum_quantity)
 
     @property
@@ -202,6 +210,7 @@ class Order:
             unknown=self.unknown,
             policy=self.policy,
             model=self.model,
+            side_told=not self.sideless,
         )
 
     @property

@@ -17,7 +17,7 @@ from service.gateway.lifecycle import CLOSED, EXEC_TYPES
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Order
 from service.gateway.state import Send, State
-from service.model.orders import OrdStatus, OrdType, TimeInForce
+from service.model.orders import OrdStatus, OrdType, Side, TimeInForce
 from service.model.time import Now
 
 MASS: Final = "mass"
@@ -116,12 +116,13 @@ def _of_a_lost_request(state: State, report: ExecutionReport) -> Order | None:
 def adopt(state: State, report: ExecutionReport, now: Now) -> Order | None:
     """Take in an order that the broker tells of and nobody here sent.
 
-    ``None`` if nothing is at risk in it, if it was ours and is long over, or if its side is not told.
+    ``None`` if nothing is at risk in it, or if it was ours and is long over. Where its side is not told, its
+    lots count on both sides.
 
     An execution of it stops its instrument until the broker, or a person, confirms what was traded.
     """
     live, executed = report.ord_status not in CLOSED, bool(report.cum_quantity or report.last_quantity)
-    if not (live or executed) or report.side is None or report.symbol not in state.reference.by_symbol:
+    if not (live or executed) or report.symbol not in state.reference.by_symbol:
         return None
     if of_ours_long_ago(state, report.cl_ord_id) or of_ours_long_ago(state, report.orig_cl_ord_id):
         return None
@@ -133,7 +134,7 @@ def adopt(state: State, report: ExecutionReport, now: Now) -> Order | None:
         parent_id="",
         cl_ord_id=report.cl_ord_id or "NONE",
         symbol=report.symbol,
-        side=report.side,
+        side=report.side or Side.BUY,
         ord_type=OrdType.LIMIT if report.price else OrdType.MARKET,
         time_in_force=TimeInForce.DAY,
         quantity=_quantity(report),
@@ -143,12 +144,13 @@ def adopt(state: State, report: ExecutionReport, now: Now) -> Order | None:
         reason="adopted",
     )
     order.sent, order.order_id = True, report.order_id
-    order.status = OrdStatus.NEW
+    order.status, order.sideless = OrdStatus.NEW, report.side is None
     state.ledger.add(order)
     if report.order_id and report.order_id != "NONE":
         state.foreign[report.order_id] = order
     detail = (
-        f"cl_ord_id={report.cl_ord_id} order_id={report.order_id} side={order.side.name} "
+        f"cl_ord_id={report.cl_ord_id} order_id={report.order_id} "
+        f"side={report.side.name if report.side else 'not told'} "
         f"quantity={order.quantity} cum={report.cum_quantity} status={report.ord_status.name}"
     )
     state.alarm("FOREIGN_EXECUTION" if executed else "FOREIGN_ORDER", detail, order.symbol, now)
@@ -188,6 +190,7 @@ def explain(state: State, given: ExplainInput, now: Now) -> list[ExecutionReport
         "order_quantity": order.quantity,
         "price": order.price,
         "cum_quantity": given.cum_quantity,
+        "side": given.side if order.sideless else None,
         "text": f"explained by {given.by}: {given.reason}",
     }
     answer = ExecutionReport(exec_id="0", exec_type="I", **common)

@@ -77,6 +77,8 @@ def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = Tru
         detail = f"cl_ord_id={report.cl_ord_id} order_id={report.order_id} exec_type={report.exec_type}"
         state.alarm(_UNKNOWN, f"{detail} exec_id={report.exec_id}", report.symbol, now)
         return
+    if order.sideless and report.side is not None:
+        state.ledger.take_side(order, report.side)
     mismatch = _mismatch(order, report)
     if mismatch:
         state.alarm("REPORT_MISMATCH", f"cl_ord_id={report.cl_ord_id} {mismatch}", order.symbol, now)
@@ -98,8 +100,9 @@ def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = Tru
         state.alarm("ILLEGAL_REPORT", f"cl_ord_id={report.cl_ord_id} {applied.illegal}", order.symbol, now)
         lost_sight(state, order, applied.illegal, now)
     elif order.unknown and not was_unknown:
-        detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
-        state.alarm("FILL_MISSING", detail, order.symbol, now)
+        if order.told_quantity > order.cum_quantity or not order.sideless:
+            detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
+            state.alarm("FILL_MISSING", detail, order.symbol, now)
         state.chasing[order.child_id] = order
     elif order.live and applied.kind in _CHANGES and report.ord_status in CLOSED:
         # It says of an order that works here that it is over: a fill that ended it was overtaken by this.

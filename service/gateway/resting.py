@@ -8,6 +8,7 @@ from service.gateway.order import Order
 from service.model.orders import OrdType, Side, TimeInForce
 
 _RESTS: Final = (TimeInForce.DAY, TimeInForce.GTC)
+_BOTH: Final = (Side.BUY, Side.SELL)
 
 
 class Resting:
@@ -24,18 +25,25 @@ class Resting:
     def update(self, order: Order) -> None:
         """Move what is counted of an order to what it is now."""
         prices = _prices(order)
-        if prices == order.resting:
-            return
-        key = order.symbol, order.side
-        counts = self._prices.setdefault(key, {})
-        for price in prices:
-            counts[price] = counts.get(price, 0) + 1
-        for price in order.resting:
-            counts[price] -= 1
-            if not counts[price]:
-                del counts[price]
+        if prices != order.resting:
+            self._move(order, prices)
+
+    def remove(self, order: Order) -> None:
+        """Count nothing of this order: its side is about to be another."""
+        self._move(order, ())
+
+    def _move(self, order: Order, prices: tuple[int, ...]) -> None:
+        for side in _BOTH if order.sideless else (order.side,):
+            key = order.symbol, side
+            counts = self._prices.setdefault(key, {})
+            for price in prices:
+                counts[price] = counts.get(price, 0) + 1
+            for price in order.resting:
+                counts[price] -= 1
+                if not counts[price]:
+                    del counts[price]
+            self._best[key] = (max if side is Side.BUY else min)(counts, default=0)
         order.resting = prices
-        self._best[key] = (max if order.side is Side.BUY else min)(counts, default=0)
 
     def best(self, symbol: str, side: Side) -> int:
         """Highest price at which a buy of ours rests, or lowest of a sell; 0 if none does."""

@@ -26,6 +26,8 @@ class ChildSnapshot(Message, frozen=True, kw_only=True, tag="child"):
         pending: ``""``, ``"cancel"`` or ``"replace"``.
         unknown: Its outcome is not known; only the broker's answer resolves it.
         filled_money: Sum of price x lots over its fills, price units.
+        side_told: False for an order that nobody here sent and whose side the broker left out: ``side`` is a
+            guess, and it counts on both.
     """
 
     child_id: str
@@ -45,6 +47,7 @@ class ChildSnapshot(Message, frozen=True, kw_only=True, tag="child"):
     unknown: bool = False
     policy: str = ""
     model: str = ""
+    side_told: bool = True
 
 
 class ParentSnapshot(Message, frozen=True, kw_only=True, tag="parent_state"):

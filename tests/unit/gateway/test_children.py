@@ -229,8 +229,8 @@ def test_a_report_of_an_order_we_do_not_know_is_an_alarm(desk: Driver) -> None:
             last_price=PRICE,
         )
     )
-    assert desk.alarms() == ["UNKNOWN_ORDER"]
-    assert exposure(desk) == (0, 0, 0)
+    assert desk.alarms() == ["FOREIGN_EXECUTION"]
+    assert exposure(desk) == (0, 10, 10)
 
 
 @pytest.mark.parametrize("changes", [{"symbol": "BOLT"}, {"side": Side.SELL}])

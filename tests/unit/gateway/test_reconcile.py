@@ -371,7 +371,7 @@ def test_what_is_over_without_an_execution_is_an_alarm_and_not_adopted(
     assert not desk.core.state.foreign
 
 
-@pytest.mark.parametrize("changes", [{"side": None}, {"symbol": "NOPE"}, {"cl_ord_id": "", "order_id": ""}])
+@pytest.mark.parametrize("changes", [{"symbol": "NOPE"}, {"cl_ord_id": "", "order_id": ""}])
 def test_what_does_not_say_enough_is_an_alarm_and_not_adopted(desk: Driver, changes: dict[str, Any]) -> None:
     foreign(desk, **changes)
     assert desk.alarms() == ["UNKNOWN_ORDER"]
