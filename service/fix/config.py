@@ -11,12 +11,10 @@ from typing import Final
 import msgspec
 
 from service.fix.messages import FixConfigError
+from service.fix.schedule import Schedule, parse_schedule
 from service.settings import ROOT
 
 FIX_CONFIGS: Final = ROOT / "fix_configs"
-USERNAME: Final = "SLIPSTREAM_FIX_USERNAME"
-PASSWORD: Final = "SLIPSTREAM_FIX_PASSWORD"  # noqa: S105 - the name of a variable
-_TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
 _STRUCTURAL: Final = frozenset({"NUMINGROUP", "LENGTH", "DATA"})
 
 
@@ -47,7 +45,10 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
         order_capacity: OrderCapacity (528); empty leaves it out.
         max_outstanding: Orders and replaces that the counterparty has not answered; one more is refused.
             The engine's own queue has no bound.
-        start_time, end_time: Session schedule, UTC ``HH:MM:SS``; both empty is a session without end.
+        start_time, end_time: Session schedule, UTC ``HH:MM:SS``; both empty is a session without end. The
+            sequence numbers of both sides restart at ``start_time``.
+        days: ``mon`` to ``sun``, on which hours begin; empty is every day.
+        credentials: What the names of the variables with our logon begin with (``service.fix.credentials``).
         dialect: Table of ``dialects``: what is tolerated.
         dictionary: FIX 4.4 data dictionary.
         stop_timeout: Seconds that ``stop`` may take.
@@ -67,6 +68,8 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_outstanding: int = 1_000
     start_time: str = ""
     end_time: str = ""
+    days: tuple[str, ...] = ()
+    credentials: str = "SLIPSTREAM_FIX"
     tls: Tls | None = None
     dialect: str = "strict"
     dialects: Path = FIX_CONFIGS / "dialects.toml"
@@ -93,14 +96,21 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
                 raise FixConfigError(f"{name} is {value}; it must be {low} to {high}")
         if self.timestamp_digits not in (0, 3, 6):
             raise FixConfigError(f"timestamp_digits is {self.timestamp_digits}; it must be 0, 3 or 6")
-        if bool(self.start_time) != bool(self.end_time):
-            raise FixConfigError("start_time and end_time go together")
-        for name in ("start_time", "end_time"):
-            value = getattr(self, name)
-            if value and not _TIME_OF_DAY.fullmatch(value):
-                raise FixConfigError(f"{name} {value!r} is not HH:MM:SS")
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", self.credentials):
+            raise FixConfigError(
+                f"credentials {self.credentials!r}: capitals, digits and underscores, please"
+            )
+        try:
+            parse_schedule(self.start_time, self.end_time, self.days)
+        except ValueError as error:
+            raise FixConfigError(str(error)) from error
         if self.tls and bool(self.tls.certificate) != bool(self.tls.key):
             raise FixConfigError("tls: certificate and key go together")
+
+    @property
+    def schedule(self) -> Schedule:
+        """When the session may be up."""
+        return parse_schedule(self.start_time, self.end_time, self.days)
 
 
 def settings_text(config: FixConfig, dictionary: Path) -> str:

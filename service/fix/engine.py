@@ -19,7 +19,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import quickfix
 
-from service.fix.config import PASSWORD, USERNAME, FixConfig, lenient_dictionary, settings_text
+from service.fix.config import FixConfig, lenient_dictionary, settings_text
+from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
 
 Kind = Literal["message", "logon", "logout", "answer", "gap", "refused", "fault"]
@@ -105,7 +106,7 @@ class Engine:
         settings_file = config.store_dir / "session.cfg"
         settings_file.write_text(settings_text(config, dictionary.resolve()))
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
-        application = _Application(self._happened)
+        application = _Application(self._happened, read_credentials(config.credentials))
         try:
             settings = quickfix.SessionSettings(str(settings_file))
             store = quickfix.FileStoreFactory(settings)
@@ -211,9 +212,10 @@ def _locked(path: Path, engine: Engine) -> int:
 class _Application(quickfix.Application):  # type: ignore[misc]
     """The engine's callbacks; all but ``toApp`` run on the engine's thread."""
 
-    def __init__(self, happened: Callable[[Happened], None]) -> None:
+    def __init__(self, happened: Callable[[Happened], None], credentials: Credentials) -> None:
         super().__init__()
         self._happened = happened
+        self._credentials = ((553, credentials.username), (554, credentials.password))
         self._reason = ""
         self.live = True
         self.sender = 0
@@ -250,8 +252,8 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             kind = _header(message, 35)
             if kind == "A":
-                for tag, variable in ((553, USERNAME), (554, PASSWORD)):
-                    if value := os.environ.get(variable):
+                for tag, value in self._credentials:
+                    if value:
                         message.setField(tag, value)
             elif kind == "5":
                 self._because("we logged out", message)

@@ -25,6 +25,7 @@ from service.fix.messages import (
     Request,
 )
 from service.fix.parse import Parser
+from service.fix.schedule import Schedule
 from service.model.reference import Instrument
 
 __all__ = ["FixConfig", "FixConfigError", "FixSendError", "FixSession", "Tls"]
@@ -39,6 +40,8 @@ _LAST_PATIENCE: Final = 30.0
 """Seconds that an engine has to log on again before it is replaced; doubled each time."""
 _REMEMBERED: Final = 100_000
 """Sequence numbers of ours by which a reject can still be traced to its ClOrdID."""
+_LOOK_AT_HOURS: Final = 0.5
+"""Seconds between two looks at the session's schedule."""
 _LOGOUT_WAIT: Final = 4.0
 """Seconds for the answer to our Logout: one until the engine sends it, LogoutTimeout, one more."""
 
@@ -91,6 +94,11 @@ class FixSession:
         self._retest: asyncio.TimerHandle | None = None
         self._down = asyncio.Event()
         self._reviver: asyncio.Task[None] | None = None
+        self._schedule = config.schedule
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._first: tuple[int | None, int | None] = (None, None)
         self._stopping = asyncio.Event()
         self._fault = ""
         self.ended_at = 0
@@ -98,6 +106,8 @@ class FixSession:
 
     async def start(self, *, expect_from: int | None = None, send_from: int | None = None) -> None:
         """Start connecting, and reconnect for ever; ``on_session`` tells when it is logged on.
+
+        Outside the session's hours it is not connected, and says so once; inside it is.
 
         Args:
             expect_from: MsgSeqNum after the last report that the caller has on record. Reports that
@@ -108,13 +118,58 @@ class FixSession:
             FixConfigError: If the session cannot be made as configured, or is in use.
         """
         self._loop = asyncio.get_running_loop()
+        self._first = (expect_from, send_from)
         self._engine.open()
         try:
-            await _elsewhere(lambda: self._engine.connect(expect_from, send_from))
+            if self._schedule.open(time.time_ns()):
+                await self._connect()
+            else:
+                self._closed = True
+                self._tell(False, self._schedule.reason(time.time_ns()))
         except BaseException:
             self._engine.close()
             self._loop = None
             raise
+        if self._schedule != Schedule():
+            self._keeper = asyncio.create_task(self._keep_hours(), name="fix-hours")
+
+    async def _connect(self) -> None:
+        (expect_from, send_from), self._first = self._first, (None, None)
+        self._idle.clear()
+        self.ended_at = 0
+        await _elsewhere(lambda: self._engine.connect(expect_from, send_from))
+
+    async def _keep_hours(self) -> None:
+        """Log out when the session's hours end, and connect when they begin."""
+        while not self._stopping.is_set():
+            utc = time.time_ns()
+            if self._schedule.open(utc):
+                if self._closed:
+                    self._closed = False
+                    try:
+                        await self._connect()
+                    except FixConfigError as error:
+                        self._stop_trading(f"cannot connect: {error}")
+            elif not self._closed:
+                self._closed = True
+                await self._take_down("end of session hours")
+                self._unsynced()
+                self._tell(False, self._schedule.reason(utc))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _LOOK_AT_HOURS)
+
+    async def _take_down(self, reason: str) -> None:
+        """Log out, if there is time for it, and end the engine."""
+        self._idle.set()
+        if self._reviver is not None:
+            await asyncio.wait([self._reviver])
+        if self._engine.logged_on:
+            self._engine.request_logout(reason)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
+        following = self._engine.expected[0]
+        await _elsewhere(self._engine.cut())
+        self.ended_at = following or self.ended_at
 
     async def stop(self) -> None:
         """Log out and take the session down, in ``stop_timeout`` seconds at most. Sequence numbers stay."""
@@ -123,15 +178,9 @@ class FixSession:
         self._stopping.set()
         try:
             async with asyncio.timeout(self._config.stop_timeout):
-                if self._reviver is not None:
-                    await asyncio.wait([self._reviver])
-                if self._engine.logged_on:
-                    self._engine.request_logout("end of service")
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
-                following = self._engine.expected[0]
-                await _elsewhere(self._engine.cut())
-                self.ended_at = following
+                if self._keeper is not None:
+                    await asyncio.wait([self._keeper])
+                await self._take_down("end of service")
         except TimeoutError:
             _log.error("FIX %s did not stop within %s s", self._engine, self._config.stop_timeout)
         else:
@@ -151,8 +200,8 @@ class FixSession:
         patience = float(max(_FIRST_PATIENCE, 2 * self._config.reconnect_interval))
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), patience)
-            if self._stopping.is_set() or self._engine.logged_on:
+                await asyncio.wait_for(self._idle.wait(), patience)
+            if self._idle.is_set() or self._engine.logged_on:
                 return
             patience = min(2 * patience, _LAST_PATIENCE)
             await _elsewhere(self._engine.cut())
@@ -273,9 +322,10 @@ class FixSession:
                 self._unsynced()
                 self._unanswered.clear()
                 self._down.set()
-                if not self._stopping.is_set() and (self._reviver is None or self._reviver.done()):
+                if not self._idle.is_set() and (self._reviver is None or self._reviver.done()):
                     self._reviver = asyncio.create_task(self._revive(), name="fix-revive")
-                self._tell(False, what.text)
+                if not self._closed:
+                    self._tell(False, what.text)
             case "fault":
                 self._stop_trading(what.text)
 

@@ -13,10 +13,11 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from service.fix.config import FixConfig
+from service.fix.config import FIX_CONFIGS, FixConfig
 from service.fix.dialect import load_dialect
 from service.fix.messages import Report
 from service.fix.session import FixSession
+from service.fix.sessions_file import SESSIONS, load_session
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
 from service.gateway.doors import Control, Runners, admit_group
@@ -51,17 +52,28 @@ class GatewaySettings(HotRoleSettings):
     limits: Path = Field(
         ROOT / "deploy" / "limits.toml", description="file of the limits that the gate enforces"
     )
-    broker: str = Field(
-        "127.0.0.1:9878", pattern=r"^.+:\d+$", description="HOST:PORT of the FIX 4.4 acceptor"
+    fix_sessions: Path = Field(
+        FIX_CONFIGS / SESSIONS, description="file of FIX sessions (fix_configs/README.md)"
     )
-    sender_comp_id: str = Field("SLIPSTREAM", description="our SenderCompID (49)")
-    target_comp_id: str = Field("BROKERSIM", description="the counterparty's CompID (56)")
-    fix_heartbeat: int = Field(30, ge=1, le=3_600, description="FIX HeartBtInt (108), seconds")
-    fix_dialect: str = Field(
-        "strict", description="what is tolerated of the counterparty: fix_configs/dialects.toml"
+    fix_session: str = Field(
+        "broker", description="table of that file: host, CompIDs, TLS, hours and the rest"
     )
-    fix_reset_on_logon: bool = Field(
-        False,
+    broker: str | None = Field(
+        None, pattern=r"^.+:\d+$", description="HOST:PORT of the FIX 4.4 acceptor, in place of the table's"
+    )
+    sender_comp_id: str | None = Field(None, description="our SenderCompID (49), in place of the table's")
+    target_comp_id: str | None = Field(
+        None, description="the counterparty's CompID (56), in place of the table's"
+    )
+    fix_heartbeat: int | None = Field(
+        None, ge=1, le=3_600, description="FIX HeartBtInt (108), seconds, in place of the table's"
+    )
+    fix_dialect: str | None = Field(
+        None,
+        description="what is tolerated of the counterparty (dialects.toml), in place of the table's",
+    )
+    fix_reset_on_logon: bool | None = Field(
+        None,
         description="reset sequence numbers at each logon, as some counterparties demand; loses resends",
     )
     people: Path = Field(
@@ -94,14 +106,16 @@ def fix_config(settings: GatewaySettings) -> FixConfig:
     Raises:
         FixConfigError: Naming the setting that cannot be.
     """
-    host, _, port = settings.broker.rpartition(":")
-    return FixConfig(
-        host=host,
-        port=int(port),
-        sender_comp_id=settings.sender_comp_id,
-        target_comp_id=settings.target_comp_id,
+    host, _, port = settings.broker.rpartition(":") if settings.broker else (None, None, None)
+    return load_session(
+        settings.fix_sessions,
+        settings.fix_session,
         store_dir=settings.run_dir / "fix" / "gateway" / "store",
         log_dir=settings.run_dir / "fix" / "gateway" / "log",
+        host=host,
+        port=int(port) if port else None,
+        sender_comp_id=settings.sender_comp_id,
+        target_comp_id=settings.target_comp_id,
         heartbeat=settings.fix_heartbeat,
         dialect=settings.fix_dialect,
         reset_on_logon=settings.fix_reset_on_logon,
@@ -163,6 +177,7 @@ class _Gateway:
         instruments: Mapping[str, Instrument],
     ) -> None:
         self._settings = settings
+        self._resets = config.reset_on_logon
         self._journal = journal
         self._core = core
         self._history = fold.history
@@ -184,7 +199,7 @@ class _Gateway:
             lambda: self._runners.names,
             lambda: self._record.pending,
             Countersign(
-                lambda: read_people(settings.people, simulator=settings.target_comp_id == SIMULATOR),
+                lambda: read_people(settings.people, simulator=config.target_comp_id == SIMULATOR),
                 allowed=lambda scope: self._kill_file.holds(scope),
             ),
         )
@@ -193,7 +208,7 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
-        self._numbers = SenderNumbers(self._shell, self._fix, kept=not settings.fix_reset_on_logon)
+        self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
 
     def _report(self, report: Report) -> None:
@@ -226,7 +241,7 @@ class _Gateway:
             kill_signal.start()
             stack.callback(kill_signal.stop)
             # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
-            known = 0 if self._settings.fix_reset_on_logon else state.report_seq
+            known = 0 if self._resets else state.report_seq
             stack.callback(self._numbers.end)
             await self._fix.start(expect_from=known + 1 if known else None, send_from=send_from)
             stack.push_async_callback(self._fix.stop)

@@ -5,8 +5,10 @@ import logging
 import pytest
 import quickfix
 
-from service.fix.config import PASSWORD, USERNAME
+from service.fix.credentials import Credentials
 from service.fix.engine import Happened, _Application
+
+NOBODY = Credentials("", "")
 
 
 def message(fields: str) -> quickfix.Message:
@@ -20,7 +22,7 @@ def told() -> list[Happened]:
 
 @pytest.fixture
 def application(told: list[Happened]) -> _Application:
-    return _Application(told.append)
+    return _Application(told.append, NOBODY)
 
 
 @pytest.mark.parametrize("callback", ["fromApp", "fromAdmin", "toAdmin"])
@@ -55,7 +57,7 @@ def test_callbacks_when_nobody_can_be_told_then_it_is_logged_and_nothing_raised(
     def closed(what: Happened) -> None:
         raise RuntimeError("Event loop is closed")
 
-    application = _Application(closed)
+    application = _Application(closed, NOBODY)
     with caplog.at_level(logging.CRITICAL):
         application.fromApp(message("35=8|34=2|17=X-1"), None)
         application.onLogon(None)
@@ -64,16 +66,10 @@ def test_callbacks_when_nobody_can_be_told_then_it_is_logged_and_nothing_raised(
     assert "X-1" in caplog.text
 
 
-def test_logon_when_credentials_are_in_the_environment_then_they_are_sent(
-    application: _Application, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_logon_when_there_are_credentials_then_they_are_sent(application: _Application) -> None:
     plain, named = message("35=A|34=1|98=0|108=30"), message("35=A|34=1|98=0|108=30")
-    monkeypatch.delenv(USERNAME, raising=False)
-    monkeypatch.delenv(PASSWORD, raising=False)
     application.toAdmin(plain, None)
-    monkeypatch.setenv(USERNAME, "desk-1")
-    monkeypatch.setenv(PASSWORD, "not a real one")
-    application.toAdmin(named, None)
+    _Application(print, Credentials("desk-1", "not a real one")).toAdmin(named, None)
     assert not plain.isSetField(553)
     assert (named.getField(553), named.getField(554)) == ("desk-1", "not a real one")
 
