@@ -85,6 +85,7 @@ class ExplainRequest(Message, frozen=True, kw_only=True, tag="explain_request"):
     Attributes:
         cum_quantity: CumQty, lots.
         price: Price units, of the lots that the gateway holds no execution of; 0 books none.
+        side: Where the broker never told it.
     """
 
     child_id: str
@@ -92,6 +93,7 @@ class ExplainRequest(Message, frozen=True, kw_only=True, tag="explain_request"):
     cum_quantity: int
     price: int = 0
     reason: str = ""
+    side: Side | None = None
 
 
 class KillInForce(Message, frozen=True, kw_only=True, tag="kill_in_force"):
@@ -110,7 +112,6 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     Attributes:
         scope: As understood: what cannot be understood is ``all``.
         working: What still works; ask for the status until it is empty.
-        side: Where the broker never told it.
         durable: It is on disk and survives a restart.
     """
 
@@ -118,7 +119,6 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     working: tuple[ChildSnapshot, ...]
     durable: bool
     detail: str = ""
-    side: Side | None = None
 
 
 class ProposeReply(Message, frozen=True, kw_only=True, tag="propose_reply"):

@@ -239,10 +239,10 @@ class Control:
             status=request.status,
             cum_quantity=request.cum_quantity,
             price=request.price,
+            side=request.side,
             by=who,
             reason=request.reason[:500],
         )
-            side=request.side,
         shell.feed(explained)
         shell.when_synced(lambda _: connection.send(OrdersReply(orders=(order.snapshot(),))))
 

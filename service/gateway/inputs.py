@@ -147,18 +147,18 @@ class ExplainInput(Message, frozen=True, kw_only=True, tag="explain"):
     Attributes:
         cum_quantity: CumQty, lots.
         price: Price units, of the lots that we hold no execution of; 0 books none.
+        side: Of an adopted order whose side was never told; else of no consequence.
     """
 
-        side: Of an adopted order whose side was never told; else of no consequence.
     child_id: str
     status: OrdStatus
     cum_quantity: int
     by: str
     reason: str
     price: int = 0
-
-
     side: Side | None = None
+
+
 class DropCopy(Message, frozen=True, kw_only=True, tag="drop_copy"):
     """An execution report that came on the drop copy session (C35). It books nothing."""
 
