@@ -61,7 +61,7 @@ def tightened(order: Judged) -> Denied | None:
 
 def _levels_tightened(order: Judged, left: int) -> Denied | None:
     price, unit = order.reference.reference, order.bounds.unit
-    for bounds, facts in zip(order.rows, order.facts.levels, strict=True):
+    for bounds, facts in zip(order.rows.each, order.facts.levels, strict=True):
         more = worst_of(order, facts)
         if more <= 0:
             continue

@@ -132,6 +132,7 @@ class LevelBounds:
 
     Attributes:
         name: Whose it is.
+        place: Of the level in ``LEVELS``.
         missing: A limit that nobody set, which denies; empty if there is none.
         busy_from: Messages sent before this one from which on a person is warned, or it is denied.
     """
@@ -146,6 +147,7 @@ class LevelBounds:
         "messages_per_second",
         "missing",
         "name",
+        "place",
         "reduce_at",
         "warn_at",
         "warn_credit",
@@ -153,7 +155,7 @@ class LevelBounds:
     )
 
     def __init__(self, level: Level, name: str, given: LevelLimits) -> None:
-        self.level, self.name = level, name
+        self.level, self.name, self.place = level, name, LEVELS.index(level)
         self.messages_per_second = min(given.messages_per_second, ceilings.MAX_MESSAGES_PER_SECOND)
         self.max_exposure = to_value(min(given.max_exposure, ceilings.MAX_EXPOSURE))
         self.max_credit = to_value(min(given.max_credit, ceilings.MAX_CREDIT))
@@ -176,6 +178,21 @@ class LevelBounds:
         if loss < self.reduce_at:
             return LossStage.WARNED
         return LossStage.REDUCE_ONLY if loss < self.max_loss else LossStage.HALTED
+
+
+class Rows:
+    """Limits of all names of one order.
+
+    Attributes:
+        each: In the order of ``LEVELS``.
+        busy_from: Lowest of theirs: below it, none of them has anything to say about messages.
+    """
+
+    __slots__ = ("busy_from", "each")
+
+    def __init__(self, each: tuple[LevelBounds, ...]) -> None:
+        self.each = each
+        self.busy_from = min(bounds.busy_from for bounds in each)
 
 
 class Compiled:
@@ -224,7 +241,7 @@ class Compiled:
         self.session_busy_from = half(self.session_rate) - 1
         self._limits = limits
         self._named: dict[tuple[Level, str], LevelBounds] = {}
-        self._rows: dict[tuple[str, ...], tuple[LevelBounds, ...]] = {}
+        self._rows: dict[tuple[str, ...], Rows] = {}
         alike = limits.duplicates
         self.max_alike = min(alike.max_alike, ceilings.MAX_ALIKE) if alike.window > 0 else 0
         self.alike_window = max(alike.window, ceilings.MIN_ALIKE_WINDOW)
@@ -239,7 +256,7 @@ class Compiled:
             found = self._named[level, name] = LevelBounds(level, name, self._limits.at(level, name))
         return found
 
-    def rows(self, names: tuple[str, ...]) -> tuple[LevelBounds, ...]:
+    def rows(self, names: tuple[str, ...]) -> Rows:
         """Limits of these names, in the order of ``LEVELS``; put together once for each set of names.
 
         Raises:
@@ -248,5 +265,5 @@ class Compiled:
         found = self._rows.get(names)
         if found is None:
             each = zip(LEVELS, names, strict=True)
-            found = self._rows[names] = tuple(self.at(level, name) for level, name in each)
+            found = self._rows[names] = Rows(tuple(self.at(level, name) for level, name in each))
         return found

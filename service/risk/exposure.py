@@ -81,7 +81,9 @@ def levels(order: Judged) -> Denied | None:
     own price, should that be worse. An order that only makes a holding smaller adds no exposure.
     """
     most = order.added * order.reference.reference * order.bounds.unit
-    for bounds, facts in zip(order.rows, order.facts.levels, strict=True):
+    levels = order.facts.levels
+    for bounds in order.rows.each:
+        facts = levels[bounds.place]
         if bounds.missing:
             return denied(Code.NO_LIMIT, limit=bounds.missing, level=bounds.level.value, name=bounds.name)
         if facts.loss is not _NORMAL and (verdict := _losing(order, bounds, facts)):

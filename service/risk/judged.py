@@ -7,7 +7,7 @@ from collections.abc import Callable
 from service.model.market import ReferenceSnapshot
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.time import Now
-from service.risk.compiled import Bounds, Compiled, LevelBounds, Permission
+from service.risk.compiled import Bounds, Compiled, Permission, Rows
 from service.risk.denials import Denied
 from service.risk.snapshots import Facts, ParentFacts
 from service.risk.uses import Use
@@ -57,7 +57,7 @@ class Judged:
     parent: ParentFacts
     reference: ReferenceSnapshot
     bounds: Bounds
-    rows: tuple[LevelBounds, ...]
+    rows: Rows
     permission: Permission
     symbol: str
     side: Side

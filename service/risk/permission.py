@@ -19,7 +19,10 @@ def limits_exist(order: Judged) -> Denied | None:
     if bounds.currency != limits.currency:
         return denied(Code.NO_LIMIT, currency=bounds.currency, limits_currency=limits.currency or "none")
     order.bounds = bounds
-    order.rows = limits.rows(order.parent.levels)
+    order.rows = rows = limits.rows(order.parent.levels)
+    facts = order.facts
+    if not len(rows.each) == len(facts.levels) == len(facts.traffic.levels):
+        raise ValueError("facts of every level are needed")
     return None
 
 

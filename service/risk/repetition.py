@@ -23,13 +23,19 @@ def rate(order: Judged) -> Denied | None:
         verdict := _busy(order, Level.INSTRUMENT, order.symbol, sent, bounds.messages_per_second)
     ):
         return verdict
-    for row, sent in zip(order.rows, traffic.levels, strict=True):
+    if max(traffic.levels) >= order.rows.busy_from and (verdict := _busy_levels(order, traffic.levels)):
+        return verdict
+    if (sent := traffic.session) >= limits.session_busy_from:
+        return _busy(order, Level.SESSION, EVERY, sent, limits.session_rate)
+    return None
+
+
+def _busy_levels(order: Judged, levels: tuple[int, ...]) -> Denied | None:
+    for row, sent in zip(order.rows.each, levels, strict=True):
         if sent >= row.busy_from and (
             verdict := _busy(order, row.level, row.name, sent, row.messages_per_second)
         ):
             return verdict
-    if (sent := traffic.session) >= limits.session_busy_from:
-        return _busy(order, Level.SESSION, EVERY, sent, limits.session_rate)
     return None
 
 

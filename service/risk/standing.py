@@ -48,7 +48,7 @@ def terms(order: Judged) -> Denied | None:
     """C14, C19: what the order is; a new child has a number never used, a replace a child that works."""
     command = order.command
     order.quantity, order.price = command.quantity, command.price
-    verdict = _new(order, command) if type(command) is SubmitChild else _replaced(order, command)
+    verdict = _replaced(order, command) if isinstance(command, ReplaceChild) else _new(order, command)
     if verdict is None:
         order.buys = order.side is _BUY
         order.sign = 1 if order.buys else -1
