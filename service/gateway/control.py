@@ -18,10 +18,17 @@ class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
 
 
 class Credentials(Message, frozen=True, kw_only=True, tag="credentials"):
-    """Who somebody says they are, and the secret that shows it. Never printed."""
+    """Who somebody says they are, and the secret that shows it, or a proof of it. Never printed.
+
+    Attributes:
+        number: From ``Challenge``; with it ``proof`` counts and the secret stays with the person.
+        proof: Ed25519 over the request, in base64 (``service.gateway.proofs``).
+    """
 
     person: str
-    secret: str
+    secret: str = ""
+    number: str = ""
+    proof: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(person={self.person!r})"
@@ -51,6 +58,24 @@ class Approve(Message, frozen=True, kw_only=True, tag="approve_request"):
     target: str
     who: Credentials
     reason: str = ""
+
+
+class ChallengeRequest(Message, frozen=True, kw_only=True, tag="challenge_request"):
+    """A number for one proof of this person."""
+
+    person: str
+
+
+class Challenge(Message, frozen=True, kw_only=True, tag="challenge"):
+    """What a page needs to make one proof; the same for somebody who is not in the file of people.
+
+    Attributes:
+        salt: Base64; with ``rounds`` of PBKDF2-HMAC-SHA256 it makes the person's key of their secret.
+    """
+
+    number: str
+    salt: str
+    rounds: int
 
 
 class LimitsRequest(Message, frozen=True, kw_only=True, tag="limits_request"):
@@ -211,6 +236,7 @@ ControlRequest = (
     Kill
     | Propose
     | Approve
+    | ChallengeRequest
     | LimitsRequest
     | StatusRequest
     | ParentsRequest
@@ -219,7 +245,15 @@ ControlRequest = (
     | ExplainRequest
 )
 ControlReply = (
-    KillReply | ProposeReply | ApproveReply | LimitsReply | StatusReply | ParentsReply | OrdersReply | Refused
+    KillReply
+    | ProposeReply
+    | ApproveReply
+    | Challenge
+    | LimitsReply
+    | StatusReply
+    | ParentsReply
+    | OrdersReply
+    | Refused
 )
 
 decode_request: Final = Decoder[ControlRequest](ControlRequest, "control request")

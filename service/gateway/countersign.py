@@ -7,9 +7,11 @@ further: not to a log, not to the journal, not to the record.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +20,7 @@ from service.gateway import authority
 from service.gateway.control import (
     Approve,
     ApproveReply,
+    Challenge,
     ControlReply,
     Credentials,
     Propose,
@@ -25,13 +28,15 @@ from service.gateway.control import (
     Refused,
 )
 from service.gateway.inputs import Approval, Proposed, Unauthorised
-from service.gateway.people import NOBODY, May, People, PeopleFileError, matches
+from service.gateway.people import NOBODY, May, People, PeopleFileError, Person, matches
+from service.gateway.proofs import ROUNDS, Numbers, verify
 from service.gateway.proposals import LIFE, LIMITS, RELEASE
 from service.gateway.shell import Shell
 from service.model.time import SECOND
 
 log = logging.getLogger(__name__)
 
+_SALT: Final = secrets.token_bytes(16)
 _MOST_WAITING: Final = 8
 _LONGEST_TEXT: Final = 256 * 1024
 _FREE_TRIES: Final = 3
@@ -60,7 +65,19 @@ class Countersign:
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
         self._wrong: dict[tuple[str, str], tuple[int, float]] = {}
+        self._numbers = Numbers(clock)
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def challenge(self, name: str) -> Challenge | Refused:
+        """What a page needs for one proof. It does not tell who is in the file of people."""
+        try:
+            person = self._people().by_name.get(name)
+        except PeopleFileError as error:
+            return Refused(reason=str(error))
+        stored = person.key if person is not None else ""
+        salt = stored.split("$")[2] if stored else _made_up_salt(name)
+        rounds = int(stored.split("$")[1]) if stored else ROUNDS
+        return Challenge(number=self._numbers.give(name), salt=salt, rounds=rounds)
 
     def take(
         self,
@@ -110,11 +127,17 @@ class Countersign:
         except PeopleFileError as error:
             return Refused(reason=str(error))
         station = f"{user} process {pid}" if people.development else user
+        if request.who.number:
+            # Whoever could make this proof is the person: what stands between is only a messenger.
+            station = f"{user} with the key of {request.who.person[:64]}"
         action, target = request.action, _target(request)
         left = self._wrong.get((request.who.person, user), (0, 0.0))[1] - self._clock()
         if left > 0:
             return Refused(reason=f"too many wrong secrets: wait {math.ceil(left)} s")
-        why = await self._verify(people, request.who, user, action)
+        if request.who.number:
+            why = self._verify_proof(people, request, user)
+        else:
+            why = await self._verify(people, request.who, user, action)
         if why:
             shell.feed(
                 Unauthorised(
@@ -141,15 +164,38 @@ class Countersign:
                 self._note_wrong(person.name, user)
             return "name, secret or operating-system user is wrong"
         self._wrong.pop((who.person, user), None)
-        if action not in {one.value for one in May} or May(action) not in person.may:
-            return f"{person.name} may not do this: {action} is not in the file of people"
-        return ""
+        return _may_not(person, action)
+
+    def _verify_proof(self, people: People, request: Propose | Approve, user: str) -> str:
+        """Why this is not the proof of somebody who may do this; empty if it is."""
+        who = request.who
+        person = people.by_name.get(who.person)
+        if not people.development and user.removeprefix("os:") not in people.consoles:
+            return f"{user} is no console: `consoles` in the file of people does not name it"
+        fresh = self._numbers.take(who.number, who.person)
+        if not fresh or person is None or not verify(person.key, request, who.number, who.proof):
+            if person is not None:
+                self._note_wrong(person.name, user)
+            return "name or secret is wrong, or the proof is not for this, was used, or is too old"
+        self._wrong.pop((who.person, user), None)
+        return _may_not(person, request.action)
 
     def _note_wrong(self, name: str, user: str) -> None:
         """Guesses from one user lock that user out, and nobody else who would be this person."""
         count = self._wrong.get((name, user), (0, 0.0))[0] + 1
         lock = 0.0 if count < _FREE_TRIES else min(_LONGEST_LOCK, 2.0 ** min(count - _FREE_TRIES, 10))
         self._wrong[name, user] = count, self._clock() + lock
+
+
+def _may_not(person: Person, action: str) -> str:
+    if action not in {one.value for one in May} or May(action) not in person.may:
+        return f"{person.name} may not do this: {action} is not in the file of people"
+    return ""
+
+
+def _made_up_salt(name: str) -> str:
+    """The same for the same name, as a real one would be."""
+    return base64.b64encode(hashlib.sha256(_SALT + name.encode()).digest()[:16]).decode()
 
 
 def version_of(text: str) -> str:

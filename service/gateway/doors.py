@@ -13,6 +13,7 @@ from typing import Final
 from service.gateway.arming import latched
 from service.gateway.control import (
     Approve,
+    ChallengeRequest,
     ControlReply,
     ControlRequest,
     ExplainRequest,
@@ -169,6 +170,8 @@ class Control:
         elif isinstance(request, Propose | Approve):
             known = "" if connection.peer_uid is None else who
             self._countersign.take(shell, request, known, connection.peer_pid or 0, connection.send)
+        elif isinstance(request, ChallengeRequest):
+            connection.send(self._countersign.challenge(request.person[:64]))
         elif isinstance(request, LimitsRequest):
             connection.send(self._limits(request))
         elif isinstance(request, ParentsRequest):

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.gateway.proofs import public_key
 from service.model.reference import Name
 
 SIMULATOR: Final = "BROKERSIM"
@@ -52,6 +53,8 @@ class Person(BaseModel):
     Attributes:
         user: Name (or number, where it has none) of the operating-system user whose processes act for them.
         secret: ``scrypt$N$R$P$SALT$HASH``, salt and hash in base64.
+        key: ``ed25519$ROUNDS$SALT$PUBLIC`` of the same secret, for proofs that come through a console.
+            Without it this person proposes and approves on the gateway's own machine alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +68,9 @@ class Person(BaseModel):
             pattern=r"^scrypt\$[0-9]{4,7}\$[0-9]{1,2}\$[0-9]{1,2}\$[A-Za-z0-9+/=]{22,}\$[A-Za-z0-9+/=]{43,}$"
         ),
     ]
+    key: Annotated[
+        str, Field(pattern=r"^(ed25519\$[0-9]{6,8}\$[A-Za-z0-9+/=]{22,}\$[A-Za-z0-9+/=]{43,})?$")
+    ] = ""
 
 
 class People(BaseModel):
@@ -72,11 +78,13 @@ class People(BaseModel):
 
     Attributes:
         development: Marks the file of a checkout, whose secrets are in its documentation.
+        consoles: Operating-system users whose processes may hand on people's proofs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     development: bool = False
+    consoles: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=64)], ...] = ()
     people: tuple[Person, ...] = ()
 
     @model_validator(mode="after")
@@ -87,6 +95,11 @@ class People(BaseModel):
             for one in given:
                 if given.count(one) > 1 or not one:
                     raise ValueError(f"{kind} {one!r}: every person has one, and none is there twice")
+        keys = [person.key for person in self.people if person.key]
+        if len(set(keys)) < len(keys):
+            raise ValueError(
+                "key: two people have one key; each makes their own with `slipstream people add`"
+            )
         return self
 
     @cached_property
@@ -189,7 +202,7 @@ def add_person(path: Path, name: str, user: str, may: tuple[May, ...], secret: s
     allowed = ", ".join(f'"{one.value}"' for one in may)
     text = (
         f'{before.rstrip()}\n\n[[people]]\nname = "{name}"\nuser = "{user}"\nmay = [{allowed}]\n'
-        f'secret = "{hashed(secret)}"\n'
+        f'secret = "{hashed(secret)}"\nkey = "{public_key(secret)}"\n'
     )
     people = parse_people(text, str(path))
     new = path.with_name(f".{path.name}.{os.getpid()}")
