@@ -47,6 +47,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         drop_copy_tolerance: UTC nanoseconds that one session may be behind the other.
         drop_copy_required: Nothing new is sent while the drop copy session is down.
         drop_copy_golden: What it alone tells is booked after the tolerance.
+        parent_limits: Parents are held to limits of their own; they were not in journals from before.
     """
 
     reference: str
@@ -59,6 +60,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     drop_copy_tolerance: int = 2 * SECOND
     drop_copy_required: bool = False
     drop_copy_golden: bool = False
+    parent_limits: bool = False
 
 
 class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):

@@ -108,7 +108,18 @@ def _invalid(state: State, order: ParentOrder) -> Refusal | None:
         return Refusal("INVALID_QUANTITY", f"quantity={order.quantity} largest={_MAX_QUANTITY}")
     if order.symbol not in state.gate.limits.instruments:
         return Refusal("NO_LIMIT", f"symbol={order.symbol}")
+    too_large = _too_large(state, order, order.quantity, 0)
+    if too_large is not None:
+        return too_large
     return _invalid_parameters(order.parameters, instrument.tick)
+
+
+def _too_large(state: State, order: ParentOrder, quantity: int, price: int) -> Refusal | None:
+    """Whether the whole of it is past what one parent may be (C3, C4), at this reference price."""
+    if state.configured is None or not state.configured.parent_limits:
+        return None
+    verdict = state.gate.admissible(order.symbol, order.policy, quantity, price)
+    return None if verdict is None else Refusal(verdict.code.value, verdict.detail)
 
 
 def _invalid_parameters(given: Parameters, tick: int) -> Refusal | None:
@@ -145,6 +156,10 @@ def _admit(state: State, asked: NewParent, now: Now) -> bool:
     window = _window(order.parameters, clock, now.market)
     if isinstance(window, Refusal):
         _refuse(state, asked, window, now)
+        return True
+    too_large = _too_large(state, order, order.quantity, arrival.reference)
+    if too_large is not None:
+        _refuse(state, asked, too_large, now)
         return True
     parent = Parent(order, window, arrival, state.reference)
     scope = state.kills.covering(parent.scopes) or reducing.refusing(state, parent)
@@ -243,6 +258,11 @@ def _amend(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refu
     quantity = order.quantity if asked.quantity is None else asked.quantity
     if not 0 < quantity <= _MAX_QUANTITY:
         return Refusal("INVALID_QUANTITY", f"quantity={quantity} largest={_MAX_QUANTITY}")
+    if quantity > order.quantity:
+        known = state.market.get(order.symbol)
+        price = known.reference if known is not None else parent.arrival_price
+        if (too_large := _too_large(state, order, quantity, price)) is not None:
+            return too_large
     if quantity < progress.filled + progress.working:
         detail = f"quantity={quantity} filled={progress.filled} working={progress.working} pause_it_first=yes"
         return Refusal("AMEND_BELOW_WORKING", detail)

@@ -156,6 +156,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         max_command_age=int(settings.max_command_age * SECOND),
         order_status=dialect.order_status,
         mass_cancel=dialect.mass_cancel,
+        parent_limits=True,
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:

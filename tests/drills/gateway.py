@@ -186,6 +186,7 @@ class Gateway:
             max_command_age=600 * SECOND,
             order_status=order_status,
             mass_cancel=mass_cancel,
+            parent_limits=True,
         )
 
     def start(self) -> None:

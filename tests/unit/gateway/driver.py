@@ -127,6 +127,7 @@ class Driver:
             max_command_age=600 * SECOND,
             order_status=order_status,
             mass_cancel=mass_cancel,
+            parent_limits=True,
         )
         if begin:
             self.start()
