@@ -140,7 +140,7 @@ class Shell:
         gated = self._utc() if type(given) is Intent else now.utc
         position = self._journal(given, now, outcome, effects)
         failed: Exception | None = None
-        for effect in effects:
+        for effect in _recorded_first(effects):
             try:
                 self._perform(effect, position, gated)
             except Exception as error:  # noqa: BLE001 - the cancels behind it still go out
@@ -345,7 +345,7 @@ class Shell:
         log.error("the core failed on %s", type(given).__name__, exc_info=error)
         effects = self.core.state.effects
         self._journal(given, now, FAILED, [])
-        for effect in effects:
+        for effect in _recorded_first(effects):
             if isinstance(effect, Publish):
                 self._publish(effect)
             elif effect.synced:
@@ -379,6 +379,20 @@ class Shell:
             logged_on=state.logged_on,
             journal=self.journal.end,
         )
+
+
+def _recorded_first(effects: list[Effect]) -> list[Effect]:
+    """In the order in which the journal tells it again.
+
+    What is sent is an input of its own, with a record of its own: it comes behind all that this one says.
+    """
+    if len(effects) < 2:
+        return effects
+    return sorted(effects, key=_is_sent)
+
+
+def _is_sent(effect: Effect) -> bool:
+    return type(effect) is Send
 
 
 def _terms(clock: SessionClock) -> tuple[Any, ...]:

@@ -16,8 +16,9 @@ from service.fix.messages import (
 )
 from service.gateway.core import Core
 from service.gateway.inputs import KillInput, Started
-from service.gateway.journal import JournalError, open_journal
+from service.gateway.journal import JournalError, open_journal, payloads
 from service.gateway.shell import Recovery, Shell
+from service.gateway.state import ORDERS
 from service.model.codec import BY_TOPIC
 from service.model.events import Alarm, ChildDenied, ChildRejected, ChildSubmitted, ParentAdmitted
 from service.model.market import FeedHeartbeat
@@ -308,6 +309,25 @@ async def test_what_a_restart_finds_is_what_there_was(gateway: Gateway) -> None:
     assert fold.seq == gateway.shell.seq
     assert digest(again) == digest(gateway.core)
     assert again.state.report_seq == 7
+
+
+async def test_the_record_has_the_order_in_which_the_journal_tells_it_again(gateway: Gateway) -> None:
+    """A gateway that starts compares the two from the end, and sends what it takes for missing."""
+    gateway.admit()
+    for number in (1, 2, 3):
+        gateway.submit(number, price=PRICE - 100 * number)
+    await gateway.synced()
+    await gateway.until(lambda: len(gateway.events(ChildSubmitted)) == 3)
+    gateway.shell.feed(KillInput(scope="all", by="carol", reason="drill"))
+    await gateway.synced()
+    again = Recovery(Core())
+    for payload in payloads(gateway.path):
+        again.take(payload)
+    told = [entry for entry in again.history.entries() if entry.topic == ORDERS]
+    assert [BY_TOPIC[ORDERS](entry.value) for entry in told] == [
+        message for topic, message in gateway.kafka.by_topic if topic == ORDERS
+    ]
+    assert {"ParentChanged", "ChildCancelRequested"} <= {type(m).__name__ for m in gateway.kafka.messages}
 
 
 async def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
