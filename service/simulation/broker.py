@@ -10,9 +10,18 @@ from typing import Protocol
 
 from service.model.market import FeedHeartbeat, MarketMessage
 from service.model.reference import Reference
+from service.simulation.drop_copy import DropCopy
 from service.simulation.exchange import Exchange
-from service.simulation.fix_engine import Inbound, Received
-from service.simulation.fix_text import Unsupported, answer, business_reject, fields_of, request_of
+from service.simulation.fix_engine import Inbound, Received, SessionChange
+from service.simulation.fix_text import (
+    UNSUPPORTED_MESSAGE_TYPE,
+    Unsupported,
+    answer,
+    business_reject,
+    fields_of,
+    request_of,
+)
+from service.simulation.latency import FOR_EVER
 from service.simulation.order_log import OrderLog
 from service.simulation.orders import Kind, Outcome
 from service.telemetry.broker import BrokerSensor
@@ -36,6 +45,9 @@ class Broker:
 
     Args:
         order_log: Just opened; the orders of earlier lives are restored from it.
+        cancel_on_disconnect: Cancel the working orders of a client whose session is lost.
+        grace: Nanoseconds of UTC that it has to come back before that.
+        drop_copy: Gets a copy of every execution report.
         clock: UTC in nanoseconds.
     """
 
@@ -47,6 +59,8 @@ class Broker:
         sessions: Sessions,
         *,
         cancel_on_disconnect: bool = False,
+        grace: int = 0,
+        drop_copy: DropCopy | None = None,
         sensor: BrokerSensor | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -55,6 +69,9 @@ class Broker:
         self._log = order_log
         self._sessions = sessions
         self._cancel_on_disconnect = cancel_on_disconnect
+        self._grace = grace
+        self._away: dict[str, int] = {}
+        self._drop_copy = drop_copy
         self._sensor = sensor or BrokerSensor()
         self._clock = clock
         self._up: set[str] = set()
@@ -73,6 +90,13 @@ class Broker:
             )
 
     @property
+    def next_due(self) -> int | None:
+        """UTC at which ``pump`` has something to do, if it ever has."""
+        copy = self._drop_copy.next_due if self._drop_copy is not None else None
+        dues = [due for due in (self._exchange.next_due, copy, *self._away.values()) if due is not None]
+        return min(dues, default=None)
+
+    @property
     def held(self) -> int:
         """Answers that wait for their client to log on."""
         return sum(map(len, self._held.values()))
@@ -85,22 +109,41 @@ class Broker:
             if isinstance(inbound, Received):
                 self._on_message(inbound)
                 continue
-            self._sensor.on_session(inbound.owner, inbound.up)
-            if inbound.up:
-                log.info("client %s logged on", inbound.owner)
-                self._up.add(inbound.owner)
-                self._deliver_held(inbound.owner)
-            elif inbound.owner in self._up:
-                log.info("client %s logged off", inbound.owner)
-                self._up.discard(inbound.owner)
-                if self._cancel_on_disconnect:
-                    self._exchange.disconnected(inbound.owner, inbound.ts_utc)
+            self._on_session(inbound)
         self.pump()
+
+    def _on_session(self, change: SessionChange) -> None:
+        owner = change.owner
+        self._sensor.on_session(owner, change.up)
+        if self._is_copy(owner):
+            log.info("drop copy %s logged %s", owner, "on" if change.up else "off")
+            assert self._drop_copy is not None
+            self._drop_copy.up = change.up
+        elif change.up:
+            log.info("client %s logged on", owner)
+            self._up.add(owner)
+            self._away.pop(owner, None)
+            self._deliver_held(owner)
+        elif owner in self._up:
+            log.info("client %s logged off", owner)
+            self._up.discard(owner)
+            if self._cancel_on_disconnect and self._grace:
+                self._away[owner] = change.ts_utc + self._grace
+            elif self._cancel_on_disconnect:
+                self._exchange.disconnected(owner, change.ts_utc)
+
+    def _is_copy(self, owner: str) -> bool:
+        return self._drop_copy is not None and owner == self._drop_copy.comp_id
 
     def _on_message(self, received: Received) -> None:
         fields = fields_of(received.text)
         self._sensor.on_request(fields.get("35", ""))
         request = request_of(fields, received.owner, self._reference)
+        if self._is_copy(received.owner):
+            seq, kind = fields.get("34", "0"), fields.get("35", "")
+            request = Unsupported(
+                seq, kind, UNSUPPORTED_MESSAGE_TYPE, "a drop copy session takes no requests"
+            )
         if isinstance(request, Unsupported):
             log.warning("client %s: %s", received.owner, request.text)
             self._sensor.on_outcome("j")
@@ -121,7 +164,11 @@ class Broker:
 
     def pump(self) -> None:
         """Deliver what is due by now."""
-        self._deliver(self._exchange.advance(self._clock()))
+        now = self._clock()
+        for owner in [owner for owner, due in self._away.items() if due <= now]:
+            self._exchange.disconnected(owner, self._away.pop(owner))
+        self._deliver(self._exchange.advance(now))
+        self._copy(now)
         self._sensor.on_state(self._exchange.working, self.held, self._exchange.matching)
 
     def close(self) -> None:
@@ -131,6 +178,7 @@ class Broker:
         """
         self._closed = True
         self._deliver(self._exchange.drain())
+        self._copy(FOR_EVER)
         self._log.close()
 
     def abandon(self) -> None:
@@ -142,6 +190,8 @@ class Broker:
         if not outcomes:
             return
         self._log.write(outcomes)
+        if self._drop_copy is not None:
+            self._drop_copy.add(outcomes, self._clock())
         sent = []
         for outcome in outcomes:
             self._sensor.on_outcome(outcome.kind.value)
@@ -153,6 +203,17 @@ class Broker:
             elif outcome.kind is not Kind.STATUS:
                 self._held.setdefault(outcome.owner, deque()).append((outcome, False))
         self._log.sent(sent)
+
+    def _copy(self, now: int) -> None:
+        if self._drop_copy is None:
+            return
+        comp_id = self._drop_copy.comp_id
+
+        def send(outcome: Outcome, again: bool) -> bool:
+            instrument = self._reference.by_symbol.get(outcome.symbol)
+            return self._sessions.send(comp_id, answer(outcome, instrument, possible_resend=again, copy=True))
+
+        self._drop_copy.deliver(now, send)
 
     def _deliver_held(self, owner: str) -> None:
         held = self._held.get(owner)

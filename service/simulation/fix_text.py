@@ -213,12 +213,15 @@ def business_reject(refused: Unsupported) -> str:
     )
 
 
-def answer(outcome: Outcome, instrument: Instrument | None, *, possible_resend: bool = False) -> str:
+def answer(
+    outcome: Outcome, instrument: Instrument | None, *, possible_resend: bool = False, copy: bool = False
+) -> str:
     """The message of an outcome, ready for the engine, which fills in the session's fields.
 
     Args:
         instrument: That of ``outcome.symbol``; ``None`` if there is none, which only a reject survives.
         possible_resend: Set PossResend (97): an earlier life may have sent it.
+        copy: Set CopyMsgIndicator (797): it goes to the drop copy session.
     """
     match outcome.kind:
         case Kind.CANCEL_REJECTED:
@@ -229,6 +232,8 @@ def answer(outcome: Outcome, instrument: Instrument | None, *, possible_resend: 
             message_type, pairs = "8", _execution_report(outcome, instrument)
     if possible_resend:
         pairs.insert(0, ("97", "Y"))
+    if copy:
+        pairs.append(("797", "Y"))
     return _text(message_type, pairs)
 
 

@@ -19,12 +19,18 @@ from service.simulation.orders import NO_ORDER, Kind, Outcome
 log = logging.getLogger(__name__)
 
 
+COPIED: Final = frozenset(Kind) - {Kind.STATUS, Kind.CANCEL_REJECTED, Kind.MASS_CANCELED}
+"""Kinds that a drop copy has: execution reports of what happened, not answers to questions."""
+
+_COPY_OF: Final = "copy of "
+
+
 class OrderLogError(ValueError):
     """The broker's order log cannot be read; the message names file and line."""
 
 
 class Sent(msgspec.Struct, frozen=True, tag="sent"):
-    """Every outcome of ``owner`` up to ``number`` was handed to FIX."""
+    """Every outcome of ``owner`` up to ``number`` was handed to FIX; ``copy of OWNER``: to the drop copy."""
 
     owner: str
     number: int
@@ -66,10 +72,12 @@ class Restored(NamedTuple):
     Attributes:
         outcomes: Every answer, oldest first.
         unsent: Those that may not have reached their client, by client.
+        uncopied: Those that may not have reached the drop copy.
     """
 
     outcomes: list[Outcome]
     unsent: dict[str, list[Outcome]]
+    uncopied: list[Outcome]
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -113,7 +121,13 @@ class OrderLog:
 
     def sent(self, outcomes: Iterable[Outcome]) -> None:
         """Append that these were handed to FIX, the newest of each client standing for all before it."""
-        newest = {outcome.owner: outcome.number for outcome in outcomes if outcome.kind is not Kind.STATUS}
+        self._mark({outcome.owner: outcome.number for outcome in outcomes if outcome.kind is not Kind.STATUS})
+
+    def copied(self, outcomes: Iterable[Outcome]) -> None:
+        """Append that copies of these were handed to the drop copy session."""
+        self._mark({_COPY_OF + outcome.owner: outcome.number for outcome in outcomes})
+
+    def _mark(self, newest: dict[str, int]) -> None:
         if newest:
             self._orders.write(b"".join([_encode(Sent(*entry)) + b"\n" for entry in newest.items()]))
             self._orders.flush()
@@ -169,7 +183,12 @@ class OrderLog:
         for outcome in outcomes:
             if outcome.number > sent.get(outcome.owner, 0):
                 unsent.setdefault(outcome.owner, []).append(outcome)
-        return Restored(outcomes, unsent)
+        uncopied = [
+            outcome
+            for outcome in outcomes
+            if outcome.kind in COPIED and outcome.number > sent.get(_COPY_OF + outcome.owner, 0)
+        ]
+        return Restored(outcomes, unsent, uncopied)
 
     def _repair_fills(self) -> None:
         """Append the fills that a kill between the two files left out of the second."""

@@ -18,6 +18,7 @@ from service.model.time import MILLISECOND, SECOND
 from service.settings import RoleSettings
 from service.simulation.broker import Broker
 from service.simulation.depth import Refill
+from service.simulation.drop_copy import DropCopy
 from service.simulation.exchange import Exchange
 from service.simulation.fees import VenueFees
 from service.simulation.fix_engine import AcceptorConfig, FixEngine, Inbound
@@ -67,6 +68,18 @@ class BrokerSettings(RoleSettings):
     max_quantity: int = Field(0, ge=0, description="largest order in lots; 0 is no limit")
     cancel_on_disconnect: bool = Field(
         False, description="cancel a client's working orders when its session is lost"
+    )
+    cancel_on_disconnect_grace: float = Field(
+        0.0, ge=0, le=3_600, description="seconds that a lost client has to come back before that"
+    )
+    drop_copy: str = Field(
+        "", description="CompID of a session that gets a copy of every execution report; empty: none"
+    )
+    drop_copy_delay_ms: float = Field(
+        5.0, ge=0, le=60_000, description="how much later than the report its copy is sent"
+    )
+    drop_copy_omit_rate: float = Field(
+        0.0, ge=0, le=1, description="share of fills left out of the drop copy, to practise a break"
     )
     stale_after: float = Field(
         5.0, ge=0.5, description="seconds without a record on md.v1 after which matching pauses"
@@ -127,7 +140,10 @@ class Shell:
         order_log = OrderLog(self._folder, reference)
         self._engine = FixEngine(
             AcceptorConfig(
-                port=settings.port, comp_id=settings.comp_id, clients=settings.clients, folder=self._folder
+                port=settings.port,
+                comp_id=settings.comp_id,
+                clients=tuple(filter(None, (*settings.clients, settings.drop_copy))),
+                folder=self._folder,
             ),
             self._on_inbound,
         )
@@ -137,6 +153,16 @@ class Shell:
             order_log,
             self._engine,
             cancel_on_disconnect=settings.cancel_on_disconnect,
+            grace=int(settings.cancel_on_disconnect_grace * SECOND),
+            drop_copy=DropCopy(
+                settings.drop_copy,
+                order_log,
+                delay=int(settings.drop_copy_delay_ms * MILLISECOND),
+                omit=settings.drop_copy_omit_rate,
+                seed=settings.seed,
+            )
+            if settings.drop_copy
+            else None,
             sensor=BrokerMetrics(),
         )
         self._timer: asyncio.TimerHandle | None = None
@@ -190,7 +216,7 @@ class Shell:
             self._failed.set()
 
     def _schedule(self) -> None:
-        due = self._exchange.next_due
+        due = self._broker.next_due
         if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
