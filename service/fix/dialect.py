@@ -23,6 +23,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         order_status: What it answers about orders: ``mass`` (OrderMassStatusRequest, and OrderStatusRequest
             for the rest), ``single`` (OrderStatusRequest), or ``none``.
         mass_cancel: It takes OrderMassCancelRequest, of all orders and of all in one instrument.
+        drop_copy_golden: Of a drop copy session: what it alone tells is booked, after the tolerance.
     """
 
     description: str = ""
@@ -31,6 +32,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ignored: frozenset[str] = frozenset()
     order_status: Literal["mass", "single", "none"] = "single"
     mass_cancel: bool = False
+    drop_copy_golden: bool = False
 
     def __post_init__(self) -> None:
         if refused := sorted(self.optional & NEVER_OPTIONAL):

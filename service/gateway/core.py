@@ -83,7 +83,7 @@ class Core:
             DropCopy: lambda given, now: dropcopy.drop_copy(self.state, given, now),
             DropCopySession: lambda given, now: dropcopy.session(self.state, given, now),
             BreakExplained: self._break_explained,
-            Reserved: lambda given, _: setattr(self.state, "unused_from", given.unused_from),
+            Reserved: lambda given, _: self._reserved(given),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
             Proposed: lambda given, now: authority.propose(self.state, given, now),
@@ -142,6 +142,12 @@ class Core:
             order.sent = True  # or it was not: only the broker knows
             order.stale = True
             lost_sight(state, order, "the gateway was restarted", now)
+
+    def _reserved(self, given: Reserved) -> None:
+        if given.drop_copy:
+            self.state.drop_copy.unused_from = given.unused_from
+        else:
+            self.state.unused_from = given.unused_from
 
     def _session(self, given: SessionInput, now: Now) -> None:
         state = self.state

@@ -1,13 +1,14 @@
 """Our book against the broker's drop copy, continuously; a break stops the instrument (C35).
 
-How to feed it: ``DropCopySession`` when that session comes up or goes down, ``DropCopy(report=...)`` for each of
-its execution reports, in order; the trading session's own reports are compared by themselves. A ``Tick`` finds
-what has been missing on one side for longer than ``Started.drop_copy_tolerance`` (``Core.due`` says when).
+How to feed it: ``DropCopySession`` when that session comes up or goes down, ``DropCopy(report=...)`` for each
+of its execution reports, in order. The trading session's own reports are compared as they are applied. A
+``Tick`` finds what one side has not told for longer than ``Started.drop_copy_tolerance``; ``Core.due`` says
+when. ``state.drop_copy.open`` are the breaks.
 
 Nothing that only the drop copy tells is booked: its lots count as working until the trading session tells
-them, too, or people say what they are. That is so because the trading session is what the ledger is a fold of,
-and a second source that books by itself could count a fill twice; a broker who declares the drop copy to
-be the golden source (``drop_copy_golden``) is taken at his word.
+them, too, or people say what they are. The ledger is a fold of the trading session, and a second source that
+books by itself could count a fill twice. Where the broker declares the drop copy to be the golden source
+(``drop_copy_golden``), it is booked after the tolerance.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _theirs(state: State, order: Order | None, report: ExecutionReport, now: Now
 
 
 def _forget(state: State, now: Now) -> None:
-    """The drop copy has been away for longer than memory goes: what it then tells is looked up in the ledger."""
+    """The drop copy is away for longer than memory goes: what it tells then is looked up in the ledger."""
     ours = state.drop_copy.ours
     detail = f"not_compared={len(ours)} session={state.drop_copy.session}"
     for key in list(ours)[: len(ours) // 2]:

@@ -185,9 +185,13 @@ class BreakExplained(Message, frozen=True, kw_only=True, tag="break_explained"):
 
 
 class Reserved(Message, frozen=True, kw_only=True, tag="reserved"):
-    """No MsgSeqNum of ours from ``unused_from`` on has been used; those below may have been."""
+    """No MsgSeqNum of ours from ``unused_from`` on has been used; those below may have been.
+
+    ``drop_copy``: on that session, not on the one that trades.
+    """
 
     unused_from: int
+    drop_copy: bool = False
 
 
 class Noted(Message, frozen=True, kw_only=True, tag="noted"):

@@ -23,12 +23,22 @@ class SenderNumbers:
 
     Args:
         kept: False if the session's numbers start anew at every logon.
+        drop_copy: It is the drop copy session.
     """
 
-    def __init__(self, shell: Shell, session: FixSession, *, kept: bool) -> None:
+    def __init__(self, shell: Shell, session: FixSession, *, kept: bool, drop_copy: bool = False) -> None:
         self._shell = shell
         self._session = session
         self._kept = kept
+        self._drop_copy = drop_copy
+
+    @property
+    def _free(self) -> int:
+        state = self._shell.core.state
+        return state.drop_copy.unused_from if self._drop_copy else state.unused_from
+
+    def _reserve(self, unused_from: int) -> None:
+        self._shell.feed(Reserved(unused_from=unused_from, drop_copy=self._drop_copy))
 
     def begin(self) -> int | None:
         """Reserve a block; what is on the disk after this is enough to connect.
@@ -36,20 +46,20 @@ class SenderNumbers:
         Returns:
             The number to go on from where the store is behind it; ``None`` if there is nothing to go by.
         """
-        free = self._shell.core.state.unused_from
+        free = self._free
         if not self._kept:
             return None
-        self._shell.feed(Reserved(unused_from=max(1, free) + BLOCK))
+        self._reserve(max(1, free) + BLOCK)
         return free or None
 
     def check(self) -> None:
         """Reserve the next block in time. Call it every few milliseconds."""
         following = self._session.expected[0]
-        if self._kept and following + BLOCK // 2 > self._shell.core.state.unused_from:
-            self._shell.feed(Reserved(unused_from=following + BLOCK))
+        if self._kept and following + BLOCK // 2 > self._free:
+            self._reserve(following + BLOCK)
             self._shell.journal.sync()
 
     def end(self) -> None:
         """The session has ended in good order: give back what was not used."""
         if self._kept and self._session.ended_at:
-            self._shell.feed(Reserved(unused_from=self._session.ended_at))
+            self._reserve(self._session.ended_at)

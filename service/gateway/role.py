@@ -18,6 +18,7 @@ from service.fix.dialect import load_dialect
 from service.fix.messages import Report
 from service.fix.session import FixSession
 from service.fix.sessions_file import SESSIONS, load_session
+from service.gateway.copying import DropCopyLink
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
 from service.gateway.doors import Control, Runners, admit_group
@@ -76,6 +77,27 @@ class GatewaySettings(HotRoleSettings):
         None,
         description="reset sequence numbers at each logon, as some counterparties demand; loses resends",
     )
+    drop_copy_session: str = Field(
+        "", description="table of that file: the session on which the broker copies every execution report"
+    )
+    drop_copy: str | None = Field(
+        None, pattern=r"^.+:\d+$", description="HOST:PORT of the drop copy session, in place of the table's"
+    )
+    drop_copy_sender_comp_id: str | None = Field(
+        None, description="our SenderCompID (49) there, in place of the table's"
+    )
+    drop_copy_target_comp_id: str | None = Field(
+        None, description="the counterparty's CompID (56) there, in place of the table's"
+    )
+    drop_copy_tolerance: float = Field(
+        2.0,
+        gt=0,
+        le=600.0,
+        description="seconds that one session may be behind the other before it is a break",
+    )
+    drop_copy_required: bool = Field(
+        False, description="send nothing new while the drop copy session is down (docs/fix.md)"
+    )
     people: Path = Field(
         ROOT / "deploy" / "people.toml",
         description="file of the people who, two at a time, lift a kill or change limits (docs/kill.md)",
@@ -122,6 +144,28 @@ def fix_config(settings: GatewaySettings) -> FixConfig:
     )
 
 
+def drop_copy_config(settings: GatewaySettings) -> FixConfig | None:
+    """The drop copy session of these settings; ``None`` if there is none.
+
+    Raises:
+        FixConfigError: Naming the setting that cannot be.
+    """
+    if not settings.drop_copy_session and not settings.drop_copy:
+        return None
+    host, _, port = settings.drop_copy.rpartition(":") if settings.drop_copy else (None, None, None)
+    return load_session(
+        settings.fix_sessions,
+        settings.drop_copy_session or "drop-copy",
+        store_dir=settings.run_dir / "fix" / "drop-copy" / "store",
+        log_dir=settings.run_dir / "fix" / "drop-copy" / "log",
+        host=host,
+        port=int(port) if port else None,
+        sender_comp_id=settings.drop_copy_sender_comp_id,
+        target_comp_id=settings.drop_copy_target_comp_id,
+        heartbeat=settings.fix_heartbeat,
+    )
+
+
 def restore(path: Path) -> tuple[Journal, Core, Recovery]:
     """Open a journal and fold it into a core.
 
@@ -149,6 +193,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     parse_limits(limits_text, str(settings.limits), reference)
     config = fix_config(settings)
     dialect = load_dialect(config.dialects, config.dialect)
+    copied = drop_copy_config(settings)
+    golden = copied is not None and load_dialect(copied.dialects, copied.dialect).drop_copy_golden
     started = Started(
         reference=settings.reference.read_text(),
         limits=limits_text,
@@ -157,11 +203,15 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         order_status=dialect.order_status,
         mass_cancel=dialect.mass_cancel,
         parent_limits=True,
+        drop_copy=f"{copied.sender_comp_id}->{copied.target_comp_id}" if copied is not None else "",
+        drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
+        drop_copy_required=settings.drop_copy_required,
+        drop_copy_golden=golden,
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:
         log.info("recovered %d inputs, %d live orders", fold.seq, len(core.state.ledger.live))
-    gateway = _Gateway(settings, config, journal, core, fold, reference.by_symbol)
+    gateway = _Gateway(settings, config, copied, journal, core, fold, reference.by_symbol)
     await gateway.run(started, stop)
 
 
@@ -172,6 +222,7 @@ class _Gateway:
         self,
         settings: GatewaySettings,
         config: FixConfig,
+        copied: FixConfig | None,
         journal: Journal,
         core: Core,
         fold: Recovery,
@@ -211,6 +262,9 @@ class _Gateway:
         self._runners.shell = self._control.shell = self._shell
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
+        self._drop_copy: DropCopyLink | None = None
+        if copied is not None:
+            self._drop_copy = DropCopyLink(copied, instruments, self._shell)
 
     def _report(self, report: Report) -> None:
         self._shell.report(report)
@@ -230,6 +284,8 @@ class _Gateway:
             stack.push_async_callback(self._producer.stop)
             shell.feed(started)
             send_from = self._numbers.begin()
+            if self._drop_copy is not None:
+                self._drop_copy.reserve()
             await self._synced()
             self._runners.expect({order.runner for order in state.ledger.live.values() if order.runner})
             await self._control.server.start()
@@ -246,6 +302,9 @@ class _Gateway:
             stack.callback(self._numbers.end)
             await self._fix.start(expect_from=known + 1 if known else None, send_from=send_from)
             stack.push_async_callback(self._fix.stop)
+            if self._drop_copy is not None:
+                await self._drop_copy.start()
+                stack.push_async_callback(self._drop_copy.stop)
             await stack.enter_async_context(self._beside(self._keep_time()))
             connecting = asyncio.create_task(self._connect(stack))
             stopping = asyncio.create_task(stop.wait())
@@ -370,6 +429,8 @@ class _Gateway:
                 self._kill_file.look(self._shell)
                 self._runners.check()
                 self._numbers.check()
+                if self._drop_copy is not None:
+                    self._drop_copy.check()
                 self._shell.tick()
             except Exception as error:
                 if time.monotonic() - failed_at > 10.0:
