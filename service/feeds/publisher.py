@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from service.feeds.correlation import Correlations
 from service.feeds.reference_facts import ReferenceTracker
 from service.feeds.source import Source
 from service.model.market import FeedHeartbeat, MarketEvent
 from service.model.message import Message
 from service.model.reference import Reference
-from service.model.time import MILLISECOND, SessionClock
+from service.model.time import MILLISECOND, MINUTE, SessionClock
 from service.telemetry.feed import FeedSensor
 from service.transport.topics import MD, REF
 
@@ -66,6 +68,8 @@ class Publisher:
         self._sensor = sensor
         self._clock: SessionClock | None = None
         self._next_event = self._start
+        self._correlations = Correlations()
+        self._minute = 0
         self._shown: dict[str, tuple[int, int]] = {}
         self._watermark = self._start - 1
         self.published = 0
@@ -151,6 +155,9 @@ class Publisher:
             return
         utc = self._utc()
         market = self.market(utc)
+        if market // MINUTE > self._minute:
+            self._minute = market // MINUTE
+            self._correlate(market)
         for symbol, tracker in self._trackers.items():
             changes, said = self._shown.get(symbol, (0, 0))
             if tracker.changes != changes or utc - said >= REF_AT_LEAST:
@@ -158,3 +165,14 @@ class Publisher:
                 self._shown[symbol] = (tracker.changes, utc)
         if self._clock is not None and self._clock.speed == 0.0:
             self._sender.send(REF, HEARTBEAT_KEY, self._heartbeat(utc))
+
+    def _correlate(self, market: int) -> None:
+        """Take in the minutes that are over; as fast as possible, that may be several at once."""
+        minutes: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        for symbol, tracker in self._trackers.items():
+            for minute, change in tracker.returns(market):
+                minutes[minute][symbol] = change
+        for minute in sorted(minutes):
+            self._correlations.minute(minutes[minute])
+        for symbol, correlated in self._correlations.of(self._trackers).items():
+            self._trackers[symbol].correlated = correlated

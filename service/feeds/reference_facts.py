@@ -9,7 +9,16 @@ import math
 from collections import deque
 from typing import Final
 
-from service.model.market import BookSnapshot, MarketEvent, ReferenceSnapshot, Trade, TradingPhase
+from service.feeds.price_bands import PriceBands
+from service.model.market import (
+    BookSnapshot,
+    Correlated,
+    MarketEvent,
+    ReferenceSnapshot,
+    Trade,
+    TradingPhase,
+    TradingStatus,
+)
 from service.model.time import MINUTE, SECOND
 
 _SPREAD_WINDOW: Final = MINUTE
@@ -29,6 +38,10 @@ class ReferenceTracker:
         jump_bps: Move of the mid in one event beyond which it is not believed at once.
         wide_bps: Spread beyond which a mid means nothing.
         settle: Nanoseconds of market time.
+        bands: Price bands to work out; those that the source tells go before them.
+
+    Attributes:
+        correlated: What it moves with, as ``service.feeds.correlation`` found it.
     """
 
     def __init__(
@@ -39,9 +52,13 @@ class ReferenceTracker:
         jump_bps: float = 100.0,
         wide_bps: float = 250.0,
         settle: int = SECOND,
+        bands: PriceBands | None = None,
     ) -> None:
         self.symbol = symbol
         self.changes = 0
+        self.correlated: tuple[Correlated, ...] = ()
+        self._bands = bands
+        self._told_bands = (0, 0)
         self._venue = venue
         self._jump = jump_bps / 1e4
         self._wide = wide_bps / 1e4
@@ -58,6 +75,7 @@ class ReferenceTracker:
         self._minute = 0
         self._minute_mid = 0
         self._variance = -1.0
+        self._returns: list[tuple[int, float]] = []
 
     def apply(self, event: MarketEvent) -> None:
         """Take one event of this instrument, in order."""
@@ -74,8 +92,17 @@ class ReferenceTracker:
                 self._volume += event.quantity
                 if self._open == 0:
                     self._open = event.price
+                if self._bands is not None:
+                    self._bands.trade(at, event.price)
         else:
-            self._phase = event.phase
+            self._on_status(event)
+
+    def _on_status(self, status: TradingStatus) -> None:
+        self._phase = status.phase
+        if status.lower_band or status.upper_band:
+            self._told_bands = status.lower_band, status.upper_band
+        if self._bands is not None and status.phase is TradingPhase.HALTED:
+            self._bands.halt()
 
     def _on_book(self, book: BookSnapshot) -> None:
         at = book.ts_event
@@ -93,8 +120,11 @@ class ReferenceTracker:
             self._candidate = 0
             return
         self._judge(doubled, at)
-        if self._open == 0 and self._phase is TradingPhase.CONTINUOUS:
-            self._open = doubled // 2
+        if self._phase is TradingPhase.CONTINUOUS:
+            if self._open == 0:
+                self._open = doubled // 2
+            if self._bands is not None:
+                self._bands.quote(at, doubled // 2)
 
     def _judge(self, doubled: int, at: int) -> None:
         trusted = self._trusted
@@ -118,12 +148,25 @@ class ReferenceTracker:
                 self._minute_mid = 0
                 continue
             if self._minute_mid:
-                squared = math.log(mid / self._minute_mid) ** 2
+                change = math.log(mid / self._minute_mid)
+                self._returns.append((self._minute - MINUTE, change))
+                squared = change**2
                 if self._variance < 0:
                     self._variance = squared
                 else:
                     self._variance = _DECAY * self._variance + (1.0 - _DECAY) * squared
             self._minute_mid = mid
+
+    def returns(self, market: int) -> list[tuple[int, float]]:
+        """One-minute log returns since this was last asked, each with the end of its minute.
+
+        Args:
+            market: Market time, not before the newest event.
+        """
+        if self._ts_event and market >= self._minute:
+            self._pass_minutes(market)
+        fresh, self._returns = self._returns, []
+        return fresh
 
     def snapshot(self, market: int, utc: int) -> ReferenceSnapshot:
         """The facts at an instant; time without events ages the spread, the volatility and a jump.
@@ -139,6 +182,9 @@ class ReferenceTracker:
             self._trusted, self._candidate = self._candidate, 0
         bid, ask = self._bid, self._ask
         both = bool(bid and ask)
+        lower, upper = self._told_bands
+        if self._bands is not None and not lower and not upper:
+            lower, upper = self._bands.at(market)
         return ReferenceSnapshot(
             symbol=self.symbol,
             venue=self._venue,
@@ -158,6 +204,9 @@ class ReferenceTracker:
             crossed=both and bid > ask,
             locked=both and bid == ask,
             jumped=self._candidate != 0,
+            lower_band=lower,
+            upper_band=upper,
+            correlated=self.correlated,
         )
 
 

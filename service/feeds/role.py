@@ -15,6 +15,7 @@ from pydantic import Field
 from service.feeds.exchange_time import clock_time, session_midnight
 from service.feeds.lag import LagReader
 from service.feeds.pacing import Followed, Pace, Timed
+from service.feeds.price_bands import PriceBands
 from service.feeds.publisher import Publisher
 from service.feeds.reference_facts import ReferenceTracker
 from service.feeds.source import Source, SourceError, Trouble, open_source
@@ -57,7 +58,10 @@ class FeedSettings(RoleSettings):
         "repair", description="strict stops at the first row that cannot be true; repair mends and counts it"
     )
     max_repairs: int = Field(1000, ge=0, description="rows mended at most before the source is given up")
-    halt: str = Field("", description="synthetic: HH:MM:SS+SECONDS, a trading halt of the first instrument")
+    halt: str = Field(
+        "",
+        description="synthetic: HH:MM:SS+SECONDS or random+SECONDS, a trading halt of the first instrument",
+    )
     start_when: Path | None = Field(None, description="begin only when this file is there")
     follow_groups: tuple[str, ...] = Field(("runner",), description="consumer groups that speed 0 waits for")
     max_lag: int = Field(5000, ge=1, description="records that a followed group may be behind")
@@ -294,6 +298,7 @@ async def run(settings: FeedSettings, stop: asyncio.Event) -> None:
                 reference.by_symbol[symbol].venue,
                 jump_bps=settings.jump_bps,
                 wide_bps=settings.wide_bps,
+                bands=PriceBands.of(reference.by_symbol[symbol], source.session_start),
             )
             for symbol in source.symbols
         }

@@ -46,7 +46,7 @@ class SourceOptions:
         extended_hours: Include what trades before the open and after the close.
         trouble: ``strict`` refuses the first row that cannot be true; ``repair`` mends and counts it.
         max_repairs: Rows mended at most; beyond that the source is not what it claims to be.
-        halt: ``HH:MM:SS+SECONDS``, a trading halt to make up; empty for none.
+        halt: ``HH:MM:SS+SECONDS`` or ``random+SECONDS``, a trading halt to make up; empty for none.
     """
 
     reference: Reference

@@ -84,7 +84,8 @@ class Synthetic(Source):
         self._instruments = instruments
         self._seed = options.seed
         session = (self._midnight + REGULAR_OPEN, self._midnight + REGULAR_CLOSE)
-        self._halt = _parse_halt(options.halt, self._midnight, session) if options.halt else None
+        day = f"{options.seed}/{self._date.isoformat()}"
+        self._halt = _parse_halt(options.halt, self._midnight, session, day) if options.halt else None
         super().__init__("synthetic", tuple(i.symbol for i in instruments), session, options)
 
     @classmethod
@@ -110,13 +111,18 @@ class Synthetic(Source):
         return heapq.merge(*flows, key=attrgetter("ts_event"))
 
 
-def _parse_halt(text: str, day: int, session: tuple[int, int]) -> tuple[int, int]:
-    """Begin and end of a halt, market time, from ``HH:MM:SS+SECONDS``."""
+def _parse_halt(text: str, day: int, session: tuple[int, int], seed: str) -> tuple[int, int]:
+    """Begin and end of a halt, market time, from ``HH:MM:SS+SECONDS`` or ``random+SECONDS``."""
     begin, plus, length = text.partition("+")
     if not plus or not length.isdigit() or int(length) == 0:
-        raise SourceError(f"halt {text!r} is not HH:MM:SS+SECONDS")
-    at = day + clock_time(begin, "halt")
-    until = at + int(length) * SECOND
+        raise SourceError(f"halt {text!r} is neither HH:MM:SS+SECONDS nor random+SECONDS")
+    pause = int(length) * SECOND
+    if begin == "random":
+        room = max((session[1] - session[0] - pause) // SECOND, 2)
+        at = session[0] + random.Random(f"{seed}/halt").randrange(1, room) * SECOND
+    else:
+        at = day + clock_time(begin, "halt")
+    until = at + pause
     if not session[0] < at < until < session[1]:
         raise SourceError(f"halt {text!r} is not within the session")
     return at, until

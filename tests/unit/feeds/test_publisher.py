@@ -3,10 +3,18 @@ from dataclasses import dataclass, field
 from service.feeds.publisher import CLOCK_KEY, HEARTBEAT_KEY, Publisher
 from service.feeds.reference_facts import ReferenceTracker
 from service.feeds.source import Source, open_source
-from service.model.market import FeedHeartbeat, ReferenceSnapshot, Trade
+from service.model.market import (
+    BookSnapshot,
+    Correlated,
+    FeedHeartbeat,
+    ReferenceSnapshot,
+    Trade,
+    TradingPhase,
+    TradingStatus,
+)
 from service.model.message import Message
 from service.model.reference import Reference, parse_reference
-from service.model.time import MILLISECOND, SECOND, SessionClock
+from service.model.time import MILLISECOND, MINUTE, SECOND, SessionClock
 from service.settings import ROOT
 from service.telemetry.feed import FeedSensor
 from service.transport.topics import MD, REF
@@ -64,6 +72,31 @@ class Bench:
         self.publisher.start(
             SessionClock(
                 market_start=self.start, utc_start=self.utc, speed=speed, market_end=self.end, ts_utc=self.utc
+            )
+        )
+
+    def touch(self, symbol: str, at: int, mid: int) -> None:
+        self.publisher.event(
+            BookSnapshot(
+                symbol=symbol,
+                venue="XSIM",
+                ts_event=self.start + at,
+                ts_utc=0,
+                seq=1,
+                bids=((mid - 100, 1),),
+                asks=((mid + 100, 1),),
+            )
+        )
+
+    def opens(self, symbol: str) -> None:
+        self.publisher.event(
+            TradingStatus(
+                symbol=symbol,
+                venue="XSIM",
+                ts_event=self.start,
+                ts_utc=0,
+                seq=1,
+                phase=TradingPhase.CONTINUOUS,
             )
         )
 
@@ -182,3 +215,29 @@ def test_reference_facts_when_as_fast_as_possible_then_the_watermark_comes_along
     (beat,) = bench.log.take(FeedHeartbeat, REF)
     assert beat.message.watermark == bench.start + 30 * SECOND - 1
     assert not bench.log.take(FeedHeartbeat, MD)
+
+
+def test_reference_when_two_instruments_move_together_then_each_tells_the_other() -> None:
+    """By the minute, up and down as one; returns are there from the second minute on."""
+    bench = Bench()
+    bench.end = bench.start + 60 * MINUTE
+    bench.run(1.0)
+    bench.opens("AURA")
+    bench.opens("BOLT")
+    told: dict[int, dict[bytes | None, tuple[Correlated, ...]]] = {}
+    for minute in range(23):
+        step = 100 * (minute * minute % 7)
+        bench.touch("AURA", minute * MINUTE + SECOND, 500_000 + step)
+        bench.touch("BOLT", minute * MINUTE + SECOND, 1_800_000 + 4 * step)
+        bench.publisher.expect(bench.start + (minute + 1) * MINUTE + SECOND)
+        bench.utc = UTC + (minute + 1) * MINUTE
+        bench.publisher.reference_facts()
+        facts = bench.log.take(ReferenceSnapshot, REF)
+        told[minute] = {
+            s.key: s.message.correlated for s in facts if isinstance(s.message, ReferenceSnapshot)
+        }
+    assert told[19] == {b"AURA": (), b"BOLT": ()}
+    assert told[20] == {
+        b"AURA": (Correlated(symbol="BOLT", percent=100),),
+        b"BOLT": (Correlated(symbol="AURA", percent=100),),
+    }

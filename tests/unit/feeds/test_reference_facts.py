@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from service.feeds.price_bands import PriceBands
 from service.feeds.reference_facts import ReferenceTracker
 from service.model.market import BookSnapshot, ReferenceSnapshot, Trade, TradingPhase, TradingStatus
 from service.model.time import MINUTE, SECOND
@@ -13,14 +14,23 @@ START = 1_000_000 * MINUTE
 class Market:
     """One instrument that a test drives by hand."""
 
-    def __init__(self) -> None:
-        self.tracker = ReferenceTracker("AURA", "XSIM", jump_bps=100.0, wide_bps=250.0)
+    def __init__(self, bands: PriceBands | None = None) -> None:
+        self.tracker = ReferenceTracker("AURA", "XSIM", jump_bps=100.0, wide_bps=250.0, bands=bands)
         self.seq = 0
 
-    def phase(self, at: int, phase: TradingPhase = TradingPhase.CONTINUOUS) -> None:
+    def phase(
+        self, at: int, phase: TradingPhase = TradingPhase.CONTINUOUS, bands: tuple[int, int] = (0, 0)
+    ) -> None:
         self.tracker.apply(
             TradingStatus(
-                symbol="AURA", venue="XSIM", ts_event=START + at, ts_utc=0, seq=self._next(), phase=phase
+                symbol="AURA",
+                venue="XSIM",
+                ts_event=START + at,
+                ts_utc=0,
+                seq=self._next(),
+                phase=phase,
+                lower_band=bands[0],
+                upper_band=bands[1],
             )
         )
 
@@ -205,3 +215,88 @@ def test_snapshot_when_asked_twice_then_the_same() -> None:
     market.phase(0)
     market.touch(1, 499_900, 500_100)
     assert market.facts(5 * SECOND) == market.facts(5 * SECOND)
+
+
+# Price bands
+
+
+@pytest.fixture
+def banded() -> Market:
+    """Tier 1, and the last 25 minutes begin an hour on."""
+    made = Market(PriceBands("luld-1", 100, 10_000, START + 60 * MINUTE))
+    made.phase(0)
+    return made
+
+
+def bands_of(market: Market, at: int) -> tuple[int, int]:
+    facts = market.facts(at)
+    return facts.lower_band, facts.upper_band
+
+
+def test_bands_when_nobody_asked_for_them_then_none(market: Market) -> None:
+    market.trade(1, 500_000)
+    assert bands_of(market, 2) == (0, 0)
+
+
+def test_bands_when_the_first_touch_is_orderly_then_around_its_mid(banded: Market) -> None:
+    banded.touch(1, 0, 500_100)
+    assert bands_of(banded, 2) == (0, 0)
+    banded.touch(2, 499_900, 500_100)
+    assert bands_of(banded, 3) == (475_000, 525_000)
+
+
+def test_bands_when_the_session_has_not_begun_then_none_from_a_touch() -> None:
+    early = Market(PriceBands("luld-1", 100, 10_000, START + 60 * MINUTE))
+    early.touch(1, 499_900, 500_100)
+    assert bands_of(early, 2) == (0, 0)
+
+
+def test_bands_when_trades_move_on_then_they_follow_and_ineligible_prints_do_not_count(
+    banded: Market,
+) -> None:
+    banded.trade(1, 500_000)
+    banded.trade(MINUTE, 530_000, eligible=False)
+    assert bands_of(banded, MINUTE) == (475_000, 525_000)
+    banded.trade(MINUTE, 520_000)
+    assert bands_of(banded, MINUTE) == (484_500, 535_500)
+
+
+def test_bands_when_time_passes_without_events_then_wider_in_the_last_minutes(banded: Market) -> None:
+    banded.trade(1, 500_000)
+    assert bands_of(banded, 60 * MINUTE - 1) == (475_000, 525_000)
+    assert bands_of(banded, 60 * MINUTE) == (450_000, 550_000)
+
+
+def test_bands_when_halted_then_none_until_trading_goes_on(banded: Market) -> None:
+    banded.touch(1, 499_900, 500_100)
+    banded.phase(2, TradingPhase.HALTED)
+    assert bands_of(banded, 3) == (0, 0)
+    banded.touch(4, 459_900, 460_100)
+    assert bands_of(banded, 5) == (0, 0)
+    banded.phase(6)
+    banded.touch(2 * SECOND, 459_900, 460_100)
+    assert bands_of(banded, 2 * SECOND) == (437_000, 483_000)
+
+
+def test_bands_when_the_source_tells_them_then_these_until_it_tells_others(banded: Market) -> None:
+    banded.trade(1, 500_000)
+    banded.phase(2, bands=(490_000, 510_000))
+    assert bands_of(banded, 3) == (490_000, 510_000)
+    banded.phase(4, TradingPhase.HALTED)
+    assert bands_of(banded, 5) == (490_000, 510_000)
+    banded.phase(6, bands=(480_000, 500_000))
+    assert bands_of(banded, 7) == (480_000, 500_000)
+
+
+# Returns, for correlation
+
+
+def test_returns_when_minutes_pass_then_each_once_with_its_minute(market: Market) -> None:
+    market.touch(SECOND, 499_900, 500_100)
+    assert market.tracker.returns(START + SECOND) == []
+    market.touch(MINUTE + SECOND, 500_900, 501_100)
+    assert market.tracker.returns(START + 3 * MINUTE) == [
+        (START + 2 * MINUTE, pytest.approx(math.log(501 / 500))),
+        (START + 3 * MINUTE, 0.0),
+    ]
+    assert market.tracker.returns(START + 3 * MINUTE) == []

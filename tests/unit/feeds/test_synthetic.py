@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.feeds.source import SourceError, open_source
-from service.model.market import Aggressor, BookSnapshot, MarketEvent, Trade, TradingPhase
+from service.model.market import Aggressor, BookSnapshot, MarketEvent, Trade, TradingPhase, TradingStatus
 from service.model.reference import parse_reference
 from service.model.time import MINUTE, SECOND
 from service.settings import ROOT
@@ -157,7 +157,24 @@ def test_halt_when_asked_for_then_nothing_of_that_instrument_in_between() -> Non
     assert during["BOLT"] > 100
 
 
-@pytest.mark.parametrize("halt", ["09:31:00", "09:31:00+0", "noon+5", "08:00:00+60", "15:59:30+60"])
+def test_halt_when_random_then_the_seed_says_when() -> None:
+    """So long that it begins in the first minutes."""
+
+    def begin(seed: int) -> int:
+        source = open_source("synthetic", None, REFERENCE, seed, halt="random+23000")
+        halts = (
+            s for s in source.events() if isinstance(s, TradingStatus) and s.phase is TradingPhase.HALTED
+        )
+        return next(halts).ts_event - source.session_start
+
+    assert 0 < begin(1) == begin(1) < 400 * SECOND
+    assert begin(1) != begin(2)
+
+
+@pytest.mark.parametrize(
+    "halt",
+    ["random", "random+0", "random+23400", "09:31:00", "09:31:00+0", "noon+5", "08:00:00+60", "15:59:30+60"],
+)
 def test_halt_when_not_understood_or_outside_the_session_then_refused(halt: str) -> None:
     with pytest.raises(SourceError, match="halt"):
         open_source("synthetic", None, REFERENCE, halt=halt)
