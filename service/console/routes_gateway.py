@@ -1,0 +1,260 @@
+"""The gateway's state, kill, what takes two people, orders, limits, and alarms that one person closes.
+
+The console can stop things by itself. Whatever lifts or loosens travels with the proofs of two people.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+
+from service.console.accounts import Right, User
+from service.console.errors import Conflict, Refusal
+from service.console.rows import AlarmRow, Head, MarketRow
+from service.console.sessions import Session
+from service.console.state import Console, fresh, needs
+from service.gateway import control_client
+from service.gateway.control import (
+    Approve,
+    ApproveReply,
+    Challenge,
+    ChallengeRequest,
+    Credentials,
+    Propose,
+    ProposeReply,
+)
+from service.settings import control_address
+
+Asking = Request[User, Session, Any]
+Words = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Scope = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Action = Literal["release", "limits", "arm", "override", "explain"]
+
+
+class KillOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """``typed`` is the scope, typed by the person: nobody kills by a slip of the mouse."""
+
+    scope: Scope
+    typed: str
+    reason: Words
+
+
+class Proof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A person's own proof, made in their browser for exactly this request (``docs/kill.md``)."""
+
+    person: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    number: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    proof: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Proposed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What one person proposes."""
+
+    action: Action
+    proof: Proof
+    reason: Words
+    target: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    text: Annotated[str, msgspec.Meta(max_length=262_144)] = ""
+
+
+class Approved(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What another person approves: exactly what they saw."""
+
+    action: Action
+    proof: Proof
+    target: Annotated[str, msgspec.Meta(max_length=200)]
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class Comment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Why an alarm is closed."""
+
+    comment: Words
+
+
+def _plain(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: msgspec.to_builtins(value) for name, value in msgspec.structs.asdict(struct).items()}
+
+
+def _order(order: msgspec.Struct) -> dict[str, Any]:
+    plain = _plain(order)
+    for name in ("side", "status", "ord_type", "time_in_force"):
+        plain[name] = getattr(order, name).name.lower()
+    return plain
+
+
+class GatewayRoutes(Controller):
+    """Straight to the gateway's control socket: works without Kafka and without a runner."""
+
+    path = "/api/gateway"
+    tags = ("gateway",)
+
+    @get("/", guards=[needs(Right.SEE)], summary="State of everything in a nutshell")
+    async def head(self, state: State) -> Head:
+        console: Console = state.console
+        return console.hub.head
+
+    @get("/orders", guards=[needs(Right.SEE)], summary="Orders that work or are unknown, foreign ones too")
+    async def orders(self, state: State) -> list[dict[str, Any]]:
+        console: Console = state.console
+        reply = await control_client.orders(console.hub.run_dir)
+        return [_order(order) for order in reply.orders]
+
+    @post("/reconcile", guards=[needs(Right.RECONCILE), fresh], status_code=200, summary="Ask the broker")
+    async def reconcile(self, request: Asking, data: Comment, state: State) -> dict[str, int]:
+        console: Console = state.console
+        with console.pressed(request.user, "reconcile", "all", data.comment):
+            why = f"{request.user.name}: {data.comment}"
+            reply = await control_client.reconcile(console.hub.run_dir, why)
+        return {"orders": len(reply.orders)}
+
+    @post("/kill", guards=[needs(Right.KILL), fresh], status_code=200, summary="Cancel all, send nothing new")
+    async def kill(self, request: Asking, data: KillOrder, state: State) -> dict[str, Any]:
+        if data.typed.strip() != data.scope:
+            raise Refusal(f"type {data.scope} to confirm; you typed {data.typed!r}")
+        console: Console = state.console
+        with console.pressed(request.user, "kill", data.scope, data.reason):
+            why = f"{request.user.name} at the console: {data.reason}"
+            reply = await control_client.kill(console.hub.run_dir, data.scope, why)
+        return {"scope": reply.scope, "working": len(reply.working), "durable": reply.durable} | {
+            "detail": reply.detail
+        }
+
+    @get("/limits", guards=[needs(Right.SEE)], summary="Limits in force, or those of a proposal")
+    async def limits(self, state: State, proposal: str = "") -> dict[str, str]:
+        console: Console = state.console
+        reply = await control_client.limits(console.hub.run_dir, proposal)
+        return {"version": reply.version, "text": reply.text}
+
+    @get("/challenge", guards=[needs(Right.COUNTERSIGN)], summary="A number for one proof")
+    async def challenge(self, state: State, person: str) -> dict[str, Any]:
+        console: Console = state.console
+        address = control_address(console.hub.run_dir)
+        reply = await control_client.ask(address, ChallengeRequest(person=person[:64]), Challenge)
+        return {"number": reply.number, "salt": reply.salt, "rounds": reply.rounds}
+
+    @post("/proposals", guards=[needs(Right.COUNTERSIGN), fresh], status_code=201, summary="Propose")
+    async def propose(self, request: Asking, data: Proposed, state: State) -> dict[str, Any]:
+        console: Console = state.console
+        given = Propose(
+            action=data.action,
+            who=_credentials(data.proof),
+            reason=data.reason,
+            target=data.target,
+            text=data.text,
+        )
+        address = control_address(console.hub.run_dir)
+        with console.pressed(request.user, f"propose {data.action}", data.target, data.reason):
+            return _plain(await control_client.ask(address, given, ProposeReply))
+
+    @post(
+        "/proposals/{proposal:str}/approve",
+        guards=[needs(Right.COUNTERSIGN), fresh],
+        status_code=200,
+        summary="Approve what another person proposed",
+    )
+    async def approve(self, request: Asking, proposal: str, data: Approved, state: State) -> dict[str, Any]:
+        console: Console = state.console
+        given = Approve(
+            proposal=proposal,
+            action=data.action,
+            target=data.target,
+            who=_credentials(data.proof),
+            reason=data.reason,
+        )
+        address = control_address(console.hub.run_dir)
+        with console.pressed(request.user, f"approve {data.action}", data.target, data.reason):
+            return _plain(await control_client.ask(address, given, ApproveReply))
+
+
+def _credentials(proof: Proof) -> Credentials:
+    return Credentials(person=proof.person, number=proof.number, proof=proof.proof)
+
+
+class AlarmRoutes(Controller):
+    """Alarms are acknowledged and closed one at a time, each with a comment (C21)."""
+
+    path = "/api/alarms"
+    tags = ("alarms",)
+
+    @get("/", guards=[needs(Right.SEE)], summary="Alarms, open and closed")
+    async def all(self, state: State) -> list[AlarmRow]:
+        console: Console = state.console
+        return list(console.hub.blotter.alarms.values())
+
+    @post(
+        "/{alarm_id:str}/acknowledge",
+        guards=[needs(Right.ACKNOWLEDGE), fresh],
+        status_code=200,
+        summary="I have seen it",
+    )
+    async def acknowledge(self, request: Asking, alarm_id: str, state: State) -> AlarmRow:
+        console: Console = state.console
+        alarm = _alarm(console, alarm_id)
+        if alarm.acknowledged:
+            raise Conflict(f"{alarm.acknowledged} has acknowledged it already")
+        console.audit(request.user, "acknowledge alarm", f"{alarm.code} {alarm.id}", "", "done")
+        alarm.acknowledged = request.user.name
+        console.hub.blotter.touch("alarm", alarm.id, alarm)
+        return alarm
+
+    @post(
+        "/{alarm_id:str}/close",
+        guards=[needs(Right.ACKNOWLEDGE), fresh],
+        status_code=200,
+        summary="Close one, with a comment",
+    )
+    async def close(self, request: Asking, alarm_id: str, data: Comment, state: State) -> AlarmRow:
+        console: Console = state.console
+        alarm = _alarm(console, alarm_id)
+        if alarm.closed:
+            raise Conflict(f"{alarm.closed} has closed it already")
+        console.audit(request.user, "close alarm", f"{alarm.code} {alarm.id}", data.comment, "done")
+        alarm.closed, alarm.comment = request.user.name, data.comment
+        alarm.acknowledged = alarm.acknowledged or request.user.name
+        console.hub.blotter.touch("alarm", alarm.id, alarm)
+        return alarm
+
+
+def _alarm(console: Console, alarm_id: str) -> AlarmRow:
+    alarm = console.hub.blotter.alarms.get(alarm_id)
+    if alarm is None:
+        raise NotFoundException(f"no alarm {alarm_id}")
+    return alarm
+
+
+class MarketRoutes(Controller):
+    """The market as the page shows it, and what the reference file says."""
+
+    path = "/api"
+    tags = ("market",)
+
+    @get("/markets", guards=[needs(Right.SEE)], summary="Newest book and facts of every instrument")
+    async def markets(self, state: State) -> list[MarketRow]:
+        console: Console = state.console
+        return list(console.hub.blotter.markets.values())
+
+    @get("/reference", guards=[needs(Right.SEE)], summary="Instruments, accounts and traders")
+    async def reference(self, state: State) -> dict[str, Any]:
+        console: Console = state.console
+        reference = console.hub.reference
+        return {
+            "version": reference.version,
+            "instruments": [
+                {
+                    "symbol": one.symbol,
+                    "venue": one.venue,
+                    "currency": one.currency,
+                    "price_exponent": one.price_exponent,
+                    "tick": one.tick,
+                    "description": one.description,
+                }
+                for one in reference.instruments
+            ],
+            "accounts": [one.name for one in reference.accounts],
+            "traders": [{"name": one.name, "desk": one.desk} for one in reference.traders],
+        }

@@ -1,0 +1,284 @@
+"""Parents: the ticket, its estimate, handing in, changing, taking over; one parent's page."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException, PermissionDeniedException
+
+from service.console.accounts import Right, User
+from service.console.desk import check_policy, command, new_id
+from service.console.errors import Conflict, Refusal
+from service.console.estimate import CostNow, Estimate, before_trading, taking_now
+from service.console.hub import Hub
+from service.console.parameters import OBJECTIVES, parameters
+from service.console.planned import planned
+from service.console.rows import ChildRow, DecisionRow, FillRow, ParentRow
+from service.console.sessions import Session
+from service.console.state import Console, fresh, needs
+from service.model.events import ParentEvent, ParentRefused
+from service.model.orders import NewParent, Objective, ParentOrder, Side
+from service.model.parameters import CatchUp
+from service.model.reference import Instrument
+from service.model.time import MINUTE, SECOND
+from service.policy.registry import describe, discover
+
+Asking = Request[User, Session, Any]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Words = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class Ticket(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new parent, as a person writes it: decimal prices, ISO times, numbers or text for parameters."""
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    quantity: Annotated[int, msgspec.Meta(gt=0)]
+    policy: str
+    account: str
+    id: Id | None = None
+    objective: Objective | None = None
+    parameters: dict[str, str | int | float | bool] = {}
+    reason: Words = ""
+
+
+class Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A change of a parent. ``version`` is the one that the person saw: moved on, nothing is done."""
+
+    action: Literal["amend", "pause", "resume", "cancel"]
+    version: Annotated[int, msgspec.Meta(ge=0)]
+    reason: Words = ""
+    quantity: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    changes: dict[str, str | int | float | bool] = {}
+    catch_up: CatchUp | None = None
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What the gateway made of a command."""
+
+    parent: str
+    status: str
+    version: int
+
+
+class ParentPage(msgspec.Struct, kw_only=True):
+    """Everything about one parent."""
+
+    parent: ParentRow
+    children: list[ChildRow]
+    fills: list[FillRow]
+    decisions: list[DecisionRow]
+    progress: list[tuple[int, int, int]]
+    plan: list[tuple[int, int]]
+    mids: list[tuple[int, int]]
+    now: CostNow | None
+    rest: Estimate | None
+
+
+def _instrument(hub: Hub, symbol: str) -> Instrument:
+    found = hub.reference.by_symbol.get(symbol)
+    if found is None:
+        raise Refusal(f"no instrument {symbol} in the reference file")
+    return found
+
+
+def new_parent(hub: Hub, ticket: Ticket, user: User) -> NewParent:
+    """The command that a ticket asks for.
+
+    Raises:
+        Refusal: Who asks trades under no name, or the instrument or account is unknown.
+        DeskError: No such policy, or it takes no such parameter.
+        ParameterError: A parameter cannot be used.
+    """
+    if not user.trader:
+        raise Refusal(f"{user.name} has no trader's name in the file of users")
+    if ticket.account not in hub.reference.by_account:
+        raise Refusal(f"no account {ticket.account} in the reference file")
+    instrument = _instrument(hub, ticket.symbol)
+    check_policy(ticket.policy, ticket.parameters)
+    utc = time.time_ns()
+    parent = ParentOrder(
+        id=ticket.id or new_id("P"),
+        symbol=ticket.symbol,
+        side=Side[ticket.side.upper()],
+        quantity=ticket.quantity,
+        policy=ticket.policy,
+        account=ticket.account,
+        trader=user.trader,
+        ts_utc=utc,
+        objective=ticket.objective or OBJECTIVES.get(ticket.policy, Objective.ARRIVAL),
+        parameters=parameters(ticket.parameters, instrument),
+    )
+    return NewParent(command_id=new_id("new"), parent=parent, by=user.name, ts_utc=utc)
+
+
+def outcome(event: ParentEvent) -> Outcome:
+    """What the gateway said.
+
+    Raises:
+        Refusal: It refused.
+    """
+    if isinstance(event, ParentRefused):
+        raise Refusal(f"{event.parent_id}: {event.code} {event.detail}")
+    state = event.state
+    return Outcome(parent=state.parent.id, status=state.status.value, version=state.version)
+
+
+def _estimate(hub: Hub, order: ParentOrder, window: int, quantity: int) -> Estimate:
+    market, instrument = hub.blotter.markets.get(order.symbol), _instrument(hub, order.symbol)
+    reference = market.reference if market is not None else 0
+    return before_trading(
+        quantity,
+        window,
+        daily_volume=instrument.reference_volume,
+        spread_bps=market.spread_bps if market is not None else 0.0,
+        volatility_bps=market.volatility_bps if market is not None else 0.0,
+        value=float(instrument.money(quantity * reference)) if reference else None,
+        cap=order.parameters.max_participation,
+        passive=1.0 if order.parameters.passive_only else 0.0,
+    )
+
+
+def _window(hub: Hub, order: ParentOrder) -> int:
+    """Nanoseconds of market time that the parent would have, if it were admitted now."""
+    now, given = hub.blotter.market_now(time.time_ns()), order.parameters
+    start = max(given.start_time or now, now)
+    if given.duration is not None:
+        return int(given.duration * SECOND)
+    end = given.end_time or (hub.blotter.clock.market_end if hub.blotter.clock is not None else 0)
+    return max(0, end - start)
+
+
+def _mine(hub: Hub, user: User, parent: ParentRow) -> None:
+    """Refuse what is somebody else's.
+
+    Raises:
+        PermissionDeniedException: Neither one's own, nor of one's own desk with the right for it.
+    """
+    if parent.trader == user.trader:
+        return
+    own = hub.reference.by_trader.get(user.trader)
+    if Right.TRADE_DESK in user.rights and own is not None and own.desk == parent.desk:
+        return
+    raise PermissionDeniedException(f"{parent.id} is {parent.trader}'s")
+
+
+class ParentRoutes(Controller):
+    """Everything goes over ``parents.v1`` to the gateway, which alone admits."""
+
+    path = "/api/parents"
+    tags = ("parents",)
+
+    @get("/", guards=[needs(Right.SEE)], summary="All parents")
+    async def all(self, state: State) -> list[ParentRow]:
+        console: Console = state.console
+        return list(console.hub.blotter.parents.values())
+
+    @get("/policies", guards=[needs(Right.SEE)], summary="Policies with the parameters that each takes")
+    async def policies(self) -> list[dict[str, Any]]:
+        return [policy_ticket(name) for name in discover().policies]
+
+    @post("/estimate", guards=[needs(Right.TRADE)], status_code=200, summary="Cost, risk and completion")
+    async def estimate(self, request: Asking, data: Ticket, state: State) -> Estimate:
+        console: Console = state.console
+        order = new_parent(console.hub, data, request.user).parent
+        return _estimate(console.hub, order, _window(console.hub, order), order.quantity)
+
+    @post("/", guards=[needs(Right.TRADE), fresh], status_code=201, summary="Hand in a parent")
+    async def create(self, request: Asking, data: Ticket, state: State) -> Outcome:
+        console: Console = state.console
+        given = new_parent(console.hub, data, request.user)
+        what = f"{data.side} {data.quantity} {data.symbol} by {data.policy}"
+        with console.pressed(request.user, f"new parent {what}", given.parent.id, data.reason):
+            return outcome(await console.hub.command(given, console.wait))
+
+    @get("/{parent_id:str}", guards=[needs(Right.SEE)], summary="One parent with all that belongs to it")
+    async def one(self, parent_id: str, state: State) -> ParentPage:
+        console: Console = state.console
+        hub = console.hub
+        blotter = hub.blotter
+        row, known = blotter.parents.get(parent_id), blotter.snapshots.get(parent_id)
+        if row is None or known is None:
+            raise NotFoundException(f"no parent {parent_id} was ever admitted here")
+        instrument, market = _instrument(hub, row.symbol), blotter.markets.get(row.symbol)
+        minutes = max(0, row.window_end - row.window_start) / MINUTE
+        policy = discover().policies.get(row.policy)
+        left = max(0, row.quantity - row.filled)
+        now, rest = None, None
+        if market is not None and market.bids and market.asks and left and not row.ended:
+            levels, sign = (market.asks, 1) if row.side == "buy" else (market.bids, -1)
+            now = taking_now(left, sign, levels, (market.bids[0][0] + market.asks[0][0]) / 2)
+            to_end = max(0, row.window_end - blotter.market_now(time.time_ns()))
+            rest = _estimate(hub, known.parent, to_end, left)
+        expected = int(instrument.reference_volume * minutes / 390)
+        return ParentPage(
+            parent=row,
+            children=[child for child in blotter.children.values() if child.parent == parent_id],
+            fills=[fill for fill in blotter.fills if fill.parent == parent_id],
+            decisions=list(blotter.decisions.get(parent_id, ())),
+            progress=blotter.curves.progress.get(parent_id, []),
+            plan=planned(policy, known, instrument, expected) if policy is not None else [],
+            mids=[p for p in blotter.curves.mids.get(row.symbol, []) if p[0] >= row.began],
+            now=now,
+            rest=rest,
+        )
+
+    @post(
+        "/{parent_id:str}/change",
+        guards=[needs(Right.TRADE), fresh],
+        status_code=200,
+        summary="Amend, pause, resume or cancel",
+    )
+    async def change(self, request: Asking, parent_id: str, data: Change, state: State) -> Outcome:
+        console: Console = state.console
+        hub = console.hub
+        row = hub.blotter.parents.get(parent_id)
+        if row is None:
+            raise NotFoundException(f"no parent {parent_id} was ever admitted here")
+        _mine(hub, request.user, row)
+        # A cancel or a pause is never too late.
+        if data.version != row.version and data.action in ("amend", "resume"):
+            raise Conflict(f"{parent_id} is at version {row.version} now, you saw {data.version}: look again")
+        fields: dict[str, Any] = {"reason": data.reason}
+        if data.action == "amend":
+            if data.quantity is None and not data.changes:
+                raise Refusal("nothing to amend: give a quantity or a parameter")
+            fields |= {"quantity": data.quantity}
+            fields |= {"changes": parameters(data.changes, _instrument(hub, row.symbol))}
+        elif data.quantity is not None or data.changes:
+            raise Refusal(f"{data.action} changes neither quantity nor parameters")
+        if data.action == "resume":
+            if data.catch_up is None:
+                raise Refusal("say what becomes of what was missed: catch_up is skip, spread or at_once")
+            fields |= {"catch_up": data.catch_up}
+        given = command(data.action, parent_id, row.symbol, request.user.name, **fields)
+        with console.pressed(request.user, f"{data.action} parent", parent_id, data.reason):
+            return outcome(await hub.command(given, console.wait))
+
+
+def policy_ticket(name: str) -> dict[str, Any]:
+    """A policy with what a ticket needs to offer its parameters."""
+    about = describe(discover().policies[name])
+    return {
+        "name": about.name,
+        "description": about.description,
+        "model": about.model,
+        "takes": [
+            {
+                "name": taken.declared.name,
+                "kind": taken.declared.type.__name__ if not taken.declared.choices else "choice",
+                "unit": taken.declared.unit,
+                "help": taken.declared.help,
+                "amendable": taken.declared.amendable,
+                "low": taken.declared.low,
+                "high": taken.declared.high,
+                "choices": list(taken.declared.choices),
+                "default": msgspec.to_builtins(taken.default),
+            }
+            for taken in about.takes
+        ],
+    }
