@@ -28,6 +28,11 @@ def half(limit: int) -> int:
     return min(-(-limit // 2), limit)
 
 
+def tighter(soft: int | None, hard: int) -> int:
+    """A soft limit, where one is set; never looser than the hard one."""
+    return hard if soft is None else min(soft, hard)
+
+
 class Bounds:
     """Limits of one instrument.
 
@@ -38,6 +43,7 @@ class Bounds:
         unit: Units of value (``service.risk.money``) in one price unit x lot.
         max_order_value: Price units x lots.
         max_gross: At most its share of an average day's volume, and nothing where that is unknown.
+        soft: Some soft limit is tighter than the hard one, and has to be asked (C20).
     """
 
     __slots__ = (
@@ -56,6 +62,11 @@ class Bounds:
         "max_short",
         "max_spread_bps",
         "messages_per_second",
+        "soft",
+        "soft_collar_bps",
+        "soft_gross",
+        "soft_order_quantity",
+        "soft_order_value",
         "tick",
         "unit",
         "warn_gross",
@@ -86,6 +97,26 @@ class Bounds:
         self.warn_long, self.warn_short = half(self.max_long), half(self.max_short)
         self.warn_gross = half(self.max_gross)
         self.busy_from = half(self.messages_per_second) - 1
+        self._soften(instrument, limits)
+
+    def _soften(self, instrument: Instrument, given: InstrumentLimits) -> None:
+        """Soft limits (C20): the hard one where none is set, and never looser."""
+        value, share = given.soft_order_value, given.soft_volume_bps
+        self.soft_order_quantity = tighter(given.soft_order_quantity, self.max_order_quantity)
+        self.soft_order_value = tighter(
+            None if value is None else to_value(min(value, ceilings.MAX_ORDER_VALUE)) // self.unit,
+            self.max_order_value,
+        )
+        self.soft_collar_bps = tighter(given.soft_collar_bps, self.collar_bps)
+        self.soft_gross = tighter(
+            None if share is None else instrument.reference_volume * share // BPS, self.max_gross
+        )
+        self.soft = (
+            self.soft_order_quantity < self.max_order_quantity
+            or self.soft_order_value < self.max_order_value
+            or self.soft_collar_bps < self.collar_bps
+            or self.soft_gross < self.max_gross
+        )
 
 
 class Permission:

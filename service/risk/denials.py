@@ -52,6 +52,10 @@ class Code(enum.StrEnum):
     PRICE_COLLAR = "PRICE_COLLAR", "C1"
     MAX_ORDER_VALUE = "MAX_ORDER_VALUE", "C3"
     MAX_PARENT_VALUE = "MAX_PARENT_VALUE", "C3"
+    SOFT_ORDER_QUANTITY = "SOFT_ORDER_QUANTITY", "C20"
+    SOFT_ORDER_VALUE = "SOFT_ORDER_VALUE", "C20"
+    SOFT_COLLAR = "SOFT_COLLAR", "C20"
+    SOFT_VOLUME = "SOFT_VOLUME", "C20"
     NO_REFERENCE = "NO_REFERENCE", "C16"
     STALE_FEED = "STALE_FEED", "C16"
     STALE_REFERENCE = "STALE_REFERENCE", "C16"
@@ -84,10 +88,12 @@ class Denied(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         detail: ``key=value`` pairs, space-separated; values hold no spaces.
+        blocks: Of a soft block, all that the order is past (C20); empty for a hard one.
     """
 
     code: Code
     detail: str
+    blocks: tuple[Code, ...] = ()
 
     @property
     def control(self) -> str:

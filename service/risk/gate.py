@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, final
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import Now
-from service.risk import admission, bands, calm, exposure, market, permission, repetition, standing
+from service.risk import admission, bands, calm, exposure, market, permission, repetition, soft, standing
 from service.risk.compiled import Compiled
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
@@ -195,5 +195,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     repetition.alike,
     repetition.rate,
     repetition.throttle,
+    soft.soft_blocks,
 )
 """In the order in which they are asked: cheap ones first, and each may rely on those before it."""

@@ -58,6 +58,8 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
         max_drift_bps: How far the price may have gone against a parent since its admission (C2).
         calm_spread_bps, calm_volatility_bps: Beyond these, limits shrink in proportion (C9).
         max_parent_quantity: Lots of one parent (C4).
+        soft_order_quantity, soft_order_value, soft_collar_bps, soft_volume_bps: Like the hard limits of these
+            names, and at most as loose; past them an order waits for people (C20). ``None`` sets none.
         max_volume_bps: ``max_gross`` as a share of the average day's volume, if that is less (C9).
     """
 
@@ -74,6 +76,10 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     calm_volatility_bps: int = 0
     max_volume_bps: int = 0
     max_parent_quantity: int = 0
+    soft_order_quantity: int | None = None
+    soft_order_value: Decimal | None = None
+    soft_collar_bps: int | None = None
+    soft_volume_bps: int | None = None
 
 
 class LevelLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from service.model.market import ReferenceSnapshot
 from service.model.orders import OrdType, ParentStatus, Side, TimeInForce
+from service.risk.denials import Code
 from service.risk.limits import LossStage
 
 
@@ -136,6 +137,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     Attributes:
         levels: In the order of ``LEVELS``.
         child: There for a replace of a known child.
+        lifted: Soft blocks that two people have lifted for this one order (C44).
     """
 
     parent: ParentFacts | None
@@ -145,3 +147,4 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     traffic: TrafficFacts
     halt: HaltFacts
     child: ChildFacts | None = None
+    lifted: tuple[Code, ...] = ()

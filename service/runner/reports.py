@@ -36,6 +36,10 @@ class Next(enum.Enum):
 _RACES = frozenset({"PARENT_VERSION", "REQUEST_PENDING", "CHILD_NOT_WORKING", "UNKNOWN_CHILD"})
 """Denials that say no more than that news crossed on the way: nothing is wrong with the order itself."""
 
+_FOR_QUANTITY = ("MAX_ORDER_QUANTITY", "SOFT_ORDER_QUANTITY")
+_FOR_VALUE = ("MAX_ORDER_VALUE", "SOFT_ORDER_VALUE", "STAGE_ORDER_VALUE")
+"""Denials for size: a smaller order passes."""
+
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 _ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, OrdStatus.EXPIRED})
 
@@ -103,14 +107,14 @@ def apply_denial(parent: Parent, denial: ChildDenied, far: int) -> Next:
 
 def size_cap(denial: ChildDenied, price: int) -> int:
     """Lots that the gate would have let through at this price, if the denial was for size; else 0."""
-    if denial.code not in ("MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE"):
+    if denial.code not in _FOR_QUANTITY and denial.code not in _FOR_VALUE:
         return 0
     fields = dict(f.split("=", 1) for f in denial.detail.split() if "=" in f)
     try:
         limit = int(fields["limit"])
     except (KeyError, ValueError):
         return 0
-    if denial.code == "MAX_ORDER_QUANTITY":
+    if denial.code in _FOR_QUANTITY:
         return limit
     return limit // price if price > 0 else 0
 

@@ -233,3 +233,33 @@ def test_the_default_file_holds_together_and_covers_every_instrument() -> None:
         default = limits.at(level, "*")
         assert min(default.messages_per_second, default.max_exposure, default.max_daily_loss) > 0
     assert limits.at(Level.CLIENT, "*").max_credit > 0
+
+
+def test_limits_of_a_parent_and_soft_limits_reach_the_gate() -> None:
+    text = TEXT.replace(
+        'symbol = "AURA"',
+        'symbol = "AURA"\nmax_parent_quantity = 9\nsoft_order_quantity = 900\nsoft_order_value = 200_000.25',
+    ).replace('name = "*"', 'name = "*"\nmax_parent_value = 7.5')
+    limits = parse_limits(text, "limits.toml", REFERENCE)
+    aura = limits.instruments["AURA"]
+    assert (aura.max_parent_quantity, aura.soft_order_quantity) == (9, 900)
+    assert (aura.soft_order_value, aura.soft_collar_bps) == (Decimal("200000.25"), None)
+    assert limits.strategies["*"].max_parent_value == Decimal("7.5")
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard"),
+    [
+        ("soft_order_quantity = 1001", "max_order_quantity, which is 1000"),
+        ("soft_order_value = 250_000.51", "max_order_value, which is 250000.50"),
+        ("soft_collar_bps = 151", "collar_bps, which is 150"),
+        ("soft_volume_bps = 1", "max_volume_bps, which is 0"),
+    ],
+)
+def test_a_soft_limit_that_is_looser_than_the_hard_one_is_refused(soft: str, hard: str) -> None:
+    text = TEXT.replace("messages_per_second = 200", f"messages_per_second = 200\n{soft}")
+    name, _, value = soft.replace("_000", "000").partition(" = ")
+    assert (
+        error(text)
+        == f"limits.toml, line 22: instruments AURA: {name}: {name} is {value}: looser than {hard}"
+    )
