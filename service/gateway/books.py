@@ -19,17 +19,39 @@ _AS_OFTEN: Final = SECOND
 
 
 class Holding:
-    """What one name holds and works in one instrument, lots; and what that is worth at the newest price."""
+    """What one name holds and works in one instrument, lots; and what that is worth at the newest price.
 
-    __slots__ = ("buying", "exposure", "lots", "marked", "selling", "working")
+    Attributes:
+        cost: What the lots cost on average, negative if they are owed; at the start of the day, their worth.
+        realised: Profit of the day that no price can change any more; ``marked - cost`` is the open part.
+    """
+
+    __slots__ = ("buying", "cost", "exposure", "lots", "marked", "realised", "selling", "working")
 
     def __init__(self) -> None:
+        self.cost = 0
+        self.realised = 0
         self.lots = 0
         self.buying = 0
         self.selling = 0
         self.exposure = 0
         self.working = 0
         self.marked = 0
+
+    def trade(self, lots: int, value: int) -> None:
+        """Signed ``lots`` were traded for ``value`` of the same sign; what closes does so at average cost."""
+        before, held = self.cost, self.lots
+        if held * lots >= 0:
+            self.cost += value
+        elif abs(lots) <= abs(held):
+            self.cost -= self.cost * abs(lots) // abs(held)
+        else:
+            self.cost = value * (abs(lots) - abs(held)) // abs(lots)
+        self.lots += lots
+        self.realised += self.cost - before - value
+
+
+_NOTHING: Final = Holding()
 
 
 class Book:
@@ -76,21 +98,14 @@ class Book:
 
     def begin_day(self) -> None:
         """Count loss and turnover from here."""
-        self.since, self.traded = self.cash + self.marked, 0
+        self.traded = 0
+        self.count_loss_from_here()
 
-    def facts(self, symbol: str) -> LevelFacts:
-        """What the gate looks at for an order in this instrument."""
-        held = self.holdings.get(symbol)
-        if held is None:
-            return LevelFacts(self.exposure, self.traded + self.working, self.stage, 0, 0, 0)
-        return LevelFacts(
-            self.exposure,
-            self.traded + self.working,
-            self.stage,
-            held.lots,
-            held.buying,
-            held.selling,
-        )
+    def count_loss_from_here(self) -> None:
+        """What is held is worth what it costs now."""
+        self.since = self.cash + self.marked
+        for held in self.holdings.values():
+            held.cost, held.realised = held.marked, 0
 
 
 class Books:
@@ -109,6 +124,7 @@ class Books:
         self._day = 0
         self._of: dict[tuple[str, ...], tuple[Book, ...]] = {}
         self._holding: dict[str, dict[Book, Holding]] = {}
+        self._held_by: dict[tuple[tuple[str, ...], str], list[tuple[Book, Holding]]] = {}
 
     def configure(self, units: Mapping[str, int]) -> None:
         """Units of value in a price unit x lot, by symbol."""
@@ -141,7 +157,7 @@ class Books:
         """So many lots were filled for price x lots ``money`` (taken back, if negative)."""
         value = money * self._units.get(symbol, 0)
         for book, held in self._held(names, symbol):
-            held.lots += side.sign * lots
+            held.trade(side.sign * lots, side.sign * value)
             book.cash -= side.sign * value
             book.traded += value
             self._revalue(book, held, self._marks.get(symbol, 0))
@@ -172,17 +188,20 @@ class Books:
         return changed and any(held.lots or held.buying or held.selling for held in holding.values())
 
     def _held(self, names: tuple[str, ...], symbol: str) -> list[tuple[Book, Holding]]:
-        held = []
-        for book in self.of(names):
-            holding = book.holdings.get(symbol)
-            if holding is None:
-                holding = book.holdings[symbol] = Holding()
-                self._holding.setdefault(symbol, {})[book] = holding
-            held.append((book, holding))
-        return held
+        found = self._held_by.get((names, symbol))
+        if found is None:
+            found = self._held_by[names, symbol] = []
+            for book in self.of(names):
+                holding = book.holdings.get(symbol)
+                if holding is None:
+                    holding = book.holdings[symbol] = Holding()
+                    self._holding.setdefault(symbol, {})[book] = holding
+                found.append((book, holding))
+        return found
 
     def _revalue(self, book: Book, held: Holding, mark: int) -> None:
-        exposure = max(held.lots + held.buying, held.selling - held.lots) * mark
+        long, short = held.lots + held.buying, held.selling - held.lots
+        exposure = (long if long > short else short) * mark
         working = (held.buying + held.selling) * mark
         marked = held.lots * mark
         book.exposure += exposure - held.exposure
@@ -192,4 +211,19 @@ class Books:
 
     def facts(self, names: tuple[str, ...], symbol: str) -> tuple[LevelFacts, ...]:
         """What the gate looks at, in the order of ``LEVELS``."""
-        return tuple([book.facts(symbol) for book in self.of(names)])
+        held_by = self._held_by.get((names, symbol))
+        if held_by is None:  # nothing was ever sent for these names: asking makes no holding
+            held_by = [(book, book.holdings.get(symbol, _NOTHING)) for book in self.of(names)]
+        return tuple(
+            [
+                LevelFacts(
+                    book.exposure,
+                    book.traded + book.working,
+                    book.stage,
+                    held.lots,
+                    held.buying,
+                    held.selling,
+                )
+                for book, held in held_by
+            ]
+        )

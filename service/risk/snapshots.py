@@ -10,7 +10,7 @@ from service.risk.denials import Code
 from service.risk.limits import LossStage
 
 
-class ParentFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class ParentFacts(msgspec.Struct, frozen=True, gc=False):
     """A parent as the gateway admitted it.
 
     Attributes:
