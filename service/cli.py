@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -36,7 +37,8 @@ def user_errors() -> Iterator[None]:
     """Turn an error that carries a message for a person into one line and exit status 1.
 
     Those are the errors that our own rooms define, and what the operating system refuses. Anything else is
-    a defect and keeps its traceback. ``SLIPSTREAM_TRACEBACK=1`` shows it for all.
+    a defect and keeps its traceback. ``SLIPSTREAM_TRACEBACK=1`` shows it for all. Nobody is told that nobody
+    reads on (``slipstream ... | head``).
     """
     try:
         yield
@@ -44,6 +46,8 @@ def user_errors() -> Iterator[None]:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            raise error from None
             raise error from None
         ours = type(error).__module__.split(".")[0] in ("service", "policies")
         if not (ours or isinstance(error, OSError)) or os.environ.get("SLIPSTREAM_TRACEBACK"):
@@ -52,6 +56,13 @@ def user_errors() -> Iterator[None]:
 
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output has gone."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
     """Run on uvloop."""
     import uvloop
 
@@ -266,26 +277,6 @@ def report(run_dir: Path, path: Path | None) -> None:
         write_json(result, reference_of(run_dir), path)
 
 
-@main.command()
-def policies() -> None:
-    """Describe the policies that are installed, with their parameters."""
-    from service.console.parameters import unit_for_people
-    from service.policy.registry import describe, discover
-
-    found = discover()
-    for policy in found.policies.values():
-        about = describe(policy)
-        click.echo(f"{about.name}: {about.description}{f' (model {about.model})' if about.model else ''}")
-        for taken in about.takes:
-            declared = taken.declared
-            default = "" if taken.default is None else f", default {taken.default}"
-            fixed = "" if declared.amendable else ", not amendable"
-            option = "--" + declared.name.replace("_", "-")
-            click.echo(f"  {option:24} {declared.help} [{unit_for_people(declared.name)}{default}{fixed}]")
-    for name, reason in found.unavailable.items():
-        click.echo(f"{name}: unavailable, {reason}")
-
-
 # Parents
 
 
@@ -431,20 +422,28 @@ def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **g
 # Supervision: straight to the gateway's control socket, so that it works without Kafka and without a runner
 
 
-@main.command()
-@click.option(
-    "--scope", default="all", show_default=True, help="all, or KEY=NAME: parent, symbol, policy, ..."
-)
-@click.option("--reason", required=True, help="For the record.")
-@click.option(
-    "--wait", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds, for the cancels."
-)
-@_RUN_DIR
-def kill(scope: str, reason: str, wait: float, run_dir: Path) -> None:
-    """Cancel every order in the scope at once and send nothing new."""
-    from service.demo.supervision import kill_and_wait
+class _Operator(click.Command):
+    """A command of ``service.demo.operator``, imported when it is asked for."""
 
-    run_async(kill_and_wait(run_dir, scope, reason, wait))
+    def _found(self) -> click.Command:
+        found: click.Command = importlib.import_module("service.demo.operator").COMMANDS[self.name]
+        return found
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return self._found().get_params(ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return self._found().invoke(ctx)
+
+
+for _name, _help in (
+    ("kill", "Cancel every order in the scope at once and send nothing new."),
+    ("status", "Show the gateway of a run: session, kills, working orders, positions."),
+    ("parents", "Show the parents of a run: how far each has come, and what works for it."),
+    ("policies", "Describe the policies that are installed, with their parameters."),
+    ("exposure", "Show what every level holds, works, wins and loses, and what limits that uses."),
+):
+    main.add_command(_Operator(_name, help=_help))
 
 
 class _Supervision(click.Group):
@@ -470,16 +469,6 @@ for _name, _help in (
     ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
 ):
     main.add_command(_Supervision(_name, help=_help))
-
-
-@main.command()
-@_RUN_DIR
-def status(run_dir: Path) -> None:
-    """Show the gateway of a run: session, kills, working orders, positions."""
-    from service.demo.view import status_lines
-    from service.gateway import control_client
-
-    click.echo("\n".join(status_lines(run_async(control_client.status(run_dir)))))
 
 
 @main.command()

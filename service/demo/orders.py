@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from service.demo.operator import JSON, print_json
 from service.gateway import control_client
 from service.model.events import ChildSnapshot
 from service.model.orders import OrdStatus, Side
@@ -31,10 +32,15 @@ def orders() -> None:
 
 
 @orders.command()
+@JSON
 @_RUN_DIR
-def show(run_dir: Path) -> None:
+def show(as_json: bool, run_dir: Path) -> None:
     """Show every order that works or is unknown."""
-    _show(asyncio.run(control_client.orders(run_dir)).orders)
+    reply = asyncio.run(control_client.orders(run_dir))
+    if as_json:
+        print_json(reply)
+    else:
+        _show(reply.orders)
 
 
 @orders.command()
@@ -67,6 +73,8 @@ def explain(
     work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason, told)
     _show(asyncio.run(work).orders)
 
+
+orders.add_command(breaks)
 
 GROUPS: Final = {"orders": orders}
 

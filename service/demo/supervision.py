@@ -1,4 +1,4 @@
-"""Supervision from the command line: a kill; what takes two people, and the file of them."""
+"""Supervision from the command line: what takes two people, and the file of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import difflib
 import getpass
 import sys
-import time
+import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import click
 
+from service.demo.operator import JSON, print_json
 from service.gateway import control_client
 from service.gateway.people import May, add_person, parse_people, table
 from service.gateway.proposals import ARM, LIMITS, RELEASE
@@ -29,36 +31,6 @@ _REASON = click.option("--reason", required=True, help="For the record.")
 _OWN_REASON = click.option("--reason", default="", help="For the record.")
 
 
-async def kill_and_wait(run_dir: Path, scope: str, reason: str, wait: float) -> None:
-    """Kill, and say what still works until nothing does.
-
-    Raises:
-        ControlError: If no gateway answers.
-        click.ClickException: Naming what still works after ``wait`` seconds.
-    """
-    reply = await control_client.kill(run_dir, scope, reason)
-    click.echo(f"kill {reply.scope} is in force; {len(reply.working)} orders are being cancelled")
-    if reply.detail:
-        click.echo(reply.detail)
-    killed = {child.child_id: child for child in reply.working}
-    deadline, said = time.monotonic() + wait, time.monotonic()
-    while killed and time.monotonic() < deadline:
-        status = await control_client.status(run_dir)
-        killed = {child.child_id: child for child in status.working if child.child_id in killed}
-        if killed and time.monotonic() - said >= 1.0:
-            said = time.monotonic()
-            session = "" if status.logged_on else ", and the session is down"
-            click.echo(f"{len(killed)} still work{session}")
-        await asyncio.sleep(0.1 if killed else 0)
-    if killed and wait:
-        left = ", ".join(
-            f"{child.child_id} ({'unknown' if child.unknown else child.pending or child.status.name.lower()})"
-            for child in killed.values()
-        )
-        raise click.ClickException(f"after {wait:g} s these still work: {left}")
-    click.echo("not waiting for the broker's word" if killed else "nothing in its scope works")
-
-
 def _secret(person: str) -> str:
     """A secret, from the terminal without echo or from the first line of standard input; never from argv."""
     if sys.stdin.isatty():
@@ -74,24 +46,41 @@ def _new_secret(person: str) -> str:
 
 
 def _proposed(
-    action: str, run_dir: Path, person: str, reason: str, *, target: str = "", text: str = ""
+    action: str,
+    run_dir: Path,
+    person: str,
+    reason: str,
+    as_json: bool = False,
+    *,
+    target: str = "",
+    text: str = "",
 ) -> None:
     work = control_client.propose(run_dir, action, person, _secret(person), reason, target=target, text=text)
     reply = asyncio.run(work)
+    if as_json:
+        print_json(reply)
+        return
     click.echo(
         f"proposal {reply.proposal}: {action} {reply.target}. Within {reply.seconds // 60} minutes another "
         f"person approves it: slipstream {action} approve {reply.proposal} --as NAME"
     )
 
 
-def _approved(action: str, number: str, run_dir: Path, person: str, reason: str) -> None:
+def _approved(
+    action: str, number: str, run_dir: Path, person: str, reason: str, as_json: bool = False, note: str = ""
+) -> None:
     """Show what it is, and approve exactly that."""
     seen = asyncio.run(control_client.proposal(run_dir, number, action))
+    if as_json:
+        print_json(asyncio.run(control_client.approve(run_dir, seen, person, _secret(person), reason)))
+        return
     click.echo(f"{seen.by} proposes: {seen.action} {seen.target}: {seen.reason}")
     if action == LIMITS:
         _show_difference(run_dir, number)
     reply = asyncio.run(control_client.approve(run_dir, seen, person, _secret(person), reason))
     click.echo(f"done: {reply.action} {reply.target}")
+    if note:
+        click.echo(note)
 
 
 def _show_difference(run_dir: Path, number: str) -> None:
@@ -112,21 +101,23 @@ def release() -> None:
 @click.option("--scope", default="all", show_default=True, help="Exactly the scope of the kill.")
 @_AS
 @_REASON
+@JSON
 @_RUN_DIR
-def release_propose(scope: str, person: str, reason: str, run_dir: Path) -> None:
+def release_propose(scope: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to lift a kill; another person approves it."""
-    _proposed(RELEASE, run_dir, person, reason, target=scope)
+    _proposed(RELEASE, run_dir, person, reason, as_json, target=scope)
 
 
 @release.command("approve")
 @click.argument("proposal")
 @_AS
 @_OWN_REASON
+@JSON
 @_RUN_DIR
-def release_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+def release_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Lift a kill that another person proposed to lift."""
-    _approved(RELEASE, proposal, run_dir, person, reason)
-    click.echo("paused parents stay paused until resumed")
+    note = "paused parents stay paused until resumed"
+    _approved(RELEASE, proposal, run_dir, person, reason, as_json, note)
 
 
 @click.group()
@@ -138,20 +129,22 @@ def arm() -> None:
 @click.argument("scope")
 @_AS
 @_REASON
+@JSON
 @_RUN_DIR
-def arm_propose(scope: str, person: str, reason: str, run_dir: Path) -> None:
+def arm_propose(scope: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to arm LEVEL=NAME, as the status shows it; another person approves it."""
-    _proposed(ARM, run_dir, person, reason, target=scope)
+    _proposed(ARM, run_dir, person, reason, as_json, target=scope)
 
 
 @arm.command("approve")
 @click.argument("proposal")
 @_AS
 @_OWN_REASON
+@JSON
 @_RUN_DIR
-def arm_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+def arm_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Arm what another person proposed to arm; its throttle counts anew, and its loss from here."""
-    _approved(ARM, proposal, run_dir, person, reason)
+    _approved(ARM, proposal, run_dir, person, reason, as_json)
 
 
 @click.group()
@@ -161,10 +154,15 @@ def limits() -> None:
 
 @limits.command("show")
 @click.argument("proposal", default="")
+@JSON
 @_RUN_DIR
-def limits_show(proposal: str, run_dir: Path) -> None:
+def limits_show(proposal: str, as_json: bool, run_dir: Path) -> None:
     """Print the limits in force, or what a proposal would change in them."""
-    if proposal:
+    if as_json:
+        reply = asyncio.run(control_client.limits(run_dir, proposal))
+        limits = tomllib.loads(reply.text, parse_float=Decimal)
+        print_json({"version": reply.version, "limits": limits})
+    elif proposal:
         _show_difference(run_dir, proposal)
     else:
         click.echo(asyncio.run(control_client.limits(run_dir)).text, nl=False)
@@ -174,25 +172,27 @@ def limits_show(proposal: str, run_dir: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_AS
 @_REASON
+@JSON
 @_RUN_DIR
-def limits_propose(file: Path, person: str, reason: str, run_dir: Path) -> None:
+def limits_propose(file: Path, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose the limits of a file; the gateway checks it, and another person approves it."""
     try:
         text = file.read_text()
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file}: not text: {error}") from error
-    _proposed(LIMITS, run_dir, person, reason, text=text)
+    _proposed(LIMITS, run_dir, person, reason, as_json, text=text)
 
 
 @limits.command("approve")
 @click.argument("proposal")
 @_AS
 @_OWN_REASON
+@JSON
 @_RUN_DIR
-def limits_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+def limits_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Put limits in force that another person proposed."""
-    _approved(LIMITS, proposal, run_dir, person, reason)
-    click.echo("they hold until the gateway starts with another limits file: put them there, too")
+    note = "they hold until the gateway starts with another limits file: put them there, too"
+    _approved(LIMITS, proposal, run_dir, person, reason, as_json, note)
 
 
 @click.group()

@@ -16,11 +16,13 @@ from rich.text import Text
 
 from service.demo.blotter import MOMENTS, Blotter, Parent
 from service.demo.result import Result
-from service.gateway.control import StatusReply
+from service.gateway.control import ExposureReply, StatusReply
+from service.model.events import ParentSnapshot
 from service.model.reference import Reference
 from service.model.time import SECOND
 from service.tca.cost import ParentCost, slippage_bps
 
+_AMOUNTS: Final = ("long", "short", "gross", "net", "working", "notional", "realised", "open", "credit")
 _RECENT = 8
 _WIDE = 125
 """Columns of a terminal that shows every figure of the live view."""
@@ -258,3 +260,38 @@ def status_lines(status: StatusReply) -> list[str]:
         for c in status.working
     ]
     return lines
+
+
+def parent_lines(parents: Sequence[ParentSnapshot]) -> list[str]:
+    """Parents, for a terminal: one line each, and one for each order that works for it."""
+    lines = []
+    for parent in parents:
+        order = parent.parent
+        done = 100 * parent.filled_quantity // max(1, order.quantity)
+        window = f"{market_text(parent.window_start)}-{market_text(parent.window_end)}"
+        lines.append(
+            f"{order.id}  {order.side.name.lower()} {order.symbol} {order.policy}  "
+            f"{parent.filled_quantity:,}/{order.quantity:,} {done} %  {window}  {parent.status.value}"
+        )
+        lines += [
+            f"    {c.child_id} {c.leaves_quantity:,} of {c.quantity:,} at {c.price} "
+            f"{'UNKNOWN' if c.unknown else c.pending or c.status.name.lower()}"
+            for c in parent.children
+        ]
+    return lines or ["no parents"]
+
+
+def exposure_lines(reply: ExposureReply) -> list[str]:
+    """What every level holds and works, and under it what limits that uses, for a terminal."""
+    unit = reply.currency
+    lines = [f"{'level':10} {'name':14} " + " ".join(f"{name:>16}" for name in _AMOUNTS)]
+    for row in reply.rows:
+        amounts = " ".join(f"{getattr(row, name):>16,.2f}" for name in _AMOUNTS)
+        lines.append(f"{row.level:10} {row.name:14} {amounts}")
+        used = [f"{use.limit} {100 * use.share:.1f} % of {use.most:,.0f}" for use in row.limits if use.used]
+        held = [f"{row.position:+,} lots"] if row.position else []
+        if held or used:
+            lines.append(f"{'':25} {', '.join((*held, *used))}")
+    return (
+        [f"in {unit}, limits {reply.limits_version}", *lines] if reply.rows else ["nothing is held or worked"]
+    )

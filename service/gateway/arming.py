@@ -35,7 +35,8 @@ def _open(state: State, scope: str) -> list[str]:
     opened = []
     book = state.ledger.books.all.get((Level(key), name))
     if book is not None and book.stage >= LossStage.REDUCE_ONLY:
-        book.stage, book.since = LossStage.NORMAL, book.cash + book.marked
+        book.stage = LossStage.NORMAL
+        book.count_loss_from_here()
         opened.append("loss")
     if key == Level.STRATEGY and state.throttle.arm(name):
         opened.append("throttle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from service.model.codec import Decoder
@@ -11,10 +12,15 @@ from service.model.orders import OrdStatus, Side
 
 
 class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
-    """Cancel everything in ``scope`` and send nothing new (C23): ``all``, or ``KEY=NAME`` (C25)."""
+    """Cancel everything in ``scope`` and send nothing new (C23): ``all``, or ``KEY=NAME`` (C25).
+
+    Attributes:
+        reduce_only: Except what only makes holdings smaller, where the limits allow that (C26).
+    """
 
     scope: str = "all"
     reason: str = ""
+    reduce_only: bool = False
 
 
 class Credentials(Message, frozen=True, kw_only=True, tag="credentials"):
@@ -121,6 +127,57 @@ class ExplainRequest(Message, frozen=True, kw_only=True, tag="explain_request"):
     side: Side | None = None
 
 
+class BreaksRequest(Message, frozen=True, kw_only=True, tag="breaks_request"):
+    """Where do the trading session and the drop copy differ (C35)?"""
+
+
+class ExplainBreakRequest(Message, frozen=True, kw_only=True, tag="explain_break_request"):
+    """What a break is: it is over, and nothing is booked."""
+
+    id: str
+    reason: str
+
+
+class BreakView(Message, frozen=True, kw_only=True, tag="break_view"):
+    """One break.
+
+    Attributes:
+        kind: ``drop_copy_only``, ``trading_only``, ``different`` or ``status``.
+        differs: Names of the fields that differ, by commas; empty where one session told nothing.
+        ours, theirs: What the trading session and the drop copy told; empty for nothing.
+        claimed: Lots that count as working because of it.
+        ts_utc: When it was found.
+    """
+
+    id: str
+    kind: str
+    symbol: str
+    child_id: str
+    cl_ord_id: str
+    order_id: str
+    exec_id: str
+    differs: str
+    ours: str
+    theirs: str
+    claimed: int
+    ts_utc: int
+
+
+class BreaksReply(Message, frozen=True, kw_only=True, tag="breaks_reply"):
+    """The open breaks, and the state of the drop copy session; ``session`` is empty if there is none.
+
+    Attributes:
+        waiting: Executions that one session has told and the other may still tell in time.
+        found: Breaks since the journal began.
+    """
+
+    session: str
+    up: bool
+    breaks: tuple[BreakView, ...]
+    waiting: int
+    found: int
+
+
 class KillInForce(Message, frozen=True, kw_only=True, tag="kill_in_force"):
     """A kill, who engaged it, when (UTC) and why; ``working``: orders in its scope that are not over."""
 
@@ -135,9 +192,10 @@ class KillReply(Message, frozen=True, kw_only=True, tag="kill_reply"):
     """The kill is in force and its cancels are on their way.
 
     Attributes:
-        scope: As understood: what cannot be understood is ``all``.
-        working: What still works; ask for the status until it is empty.
+        scope: What is in force: what cannot be understood is ``all``.
+        working: What it still has to cancel; ask for the status until it is empty.
         durable: It is on disk and survives a restart.
+        detail: In what it is not what was asked for, and what is wrong; empty if nothing is.
     """
 
     scope: str
@@ -226,6 +284,58 @@ class OrdersReply(Message, frozen=True, kw_only=True, tag="orders_reply"):
     orders: tuple[ChildSnapshot, ...]
 
 
+class ExposureRequest(Message, frozen=True, kw_only=True, tag="exposure_request"):
+    """What is held, worked, won and lost, at every level (C36)?"""
+
+
+class LimitUse(Message, frozen=True, kw_only=True, tag="limit_use"):
+    """How much of a limit in force is used; ``share`` is 1 at the limit. Currency, or lots."""
+
+    control: str
+    limit: str
+    used: Decimal
+    most: Decimal
+    share: float
+
+
+class ExposureRow(Message, frozen=True, kw_only=True, tag="exposure_row"):
+    """One name at one level, or an instrument; amounts in the limits' currency.
+
+    Attributes:
+        level: ``firm``, ``client``, ``desk``, ``trader``, ``strategy`` or ``instrument``.
+        long, short, gross, net: What is held, at the newest reference price.
+        working: Value of all orders that work.
+        notional: Holdings at their worst: all orders of one side filled and none of the other (C11).
+        credit: Traded today and working.
+        realised, open: Profit and loss of the day.
+        position: Lots of an instrument, signed.
+    """
+
+    level: str
+    name: str
+    long: Decimal
+    short: Decimal
+    gross: Decimal
+    net: Decimal
+    working: Decimal
+    notional: Decimal
+    credit: Decimal
+    realised: Decimal
+    open: Decimal
+    limits: tuple[LimitUse, ...] = ()
+    position: int = 0
+
+
+class ExposureReply(Message, frozen=True, kw_only=True, tag="exposure_reply"):
+    """Answer to ``ExposureRequest``; times are nanoseconds."""
+
+    currency: str
+    limits_version: str
+    ts_event: int
+    ts_utc: int
+    rows: tuple[ExposureRow, ...]
+
+
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     """The request was not carried out, and why."""
 
@@ -243,6 +353,9 @@ ControlRequest = (
     | OrdersRequest
     | ReconcileRequest
     | ExplainRequest
+    | BreaksRequest
+    | ExplainBreakRequest
+    | ExposureRequest
 )
 ControlReply = (
     KillReply
@@ -253,6 +366,8 @@ ControlReply = (
     | StatusReply
     | ParentsReply
     | OrdersReply
+    | BreaksReply
+    | ExposureReply
     | Refused
 )
 

@@ -10,10 +10,15 @@ from typing import TypeVar
 from service.gateway.control import (
     Approve,
     ApproveReply,
+    BreaksReply,
+    BreaksRequest,
     ControlReply,
     ControlRequest,
     Credentials,
+    ExplainBreakRequest,
     ExplainRequest,
+    ExposureReply,
+    ExposureRequest,
     Kill,
     KillReply,
     LimitsReply,
@@ -134,13 +139,49 @@ async def explain(
     return await ask(control_address(run_dir), request, OrdersReply, timeout)
 
 
-async def kill(run_dir: Path, scope: str = ALL, reason: str = "", timeout: float = 10.0) -> KillReply:
+async def breaks(run_dir: Path, timeout: float = 10.0) -> BreaksReply:
+    """Where the trading session and the drop copy differ.
+
+    Raises:
+        ControlError: If no gateway answers.
+    """
+    return await ask(control_address(run_dir), BreaksRequest(), BreaksReply, timeout)
+
+
+async def explain_break(run_dir: Path, number: str, reason: str, timeout: float = 10.0) -> BreaksReply:
+    """Say what a break is, booking nothing; returns the others once that is on disk.
+
+    Raises:
+        ControlError: If no gateway answers, or there is no such break.
+    """
+    request = ExplainBreakRequest(id=number, reason=reason)
+    return await ask(control_address(run_dir), request, BreaksReply, timeout)
+
+
+async def kill(
+    run_dir: Path,
+    scope: str = ALL,
+    reason: str = "",
+    timeout: float = 10.0,
+    *,
+    reduce_only: bool = False,
+) -> KillReply:
     """Engage a kill; returns once it is in force, its cancels sent, and it is on disk.
 
     Raises:
         ControlError: If no gateway answers.
     """
-    return await ask(control_address(run_dir), Kill(scope=scope, reason=reason), KillReply, timeout)
+    request = Kill(scope=scope, reason=reason, reduce_only=reduce_only)
+    return await ask(control_address(run_dir), request, KillReply, timeout)
+
+
+async def exposure(run_dir: Path, timeout: float = 10.0) -> ExposureReply:
+    """What is held, worked, won and lost at every level, and how much of the limits that uses (C36).
+
+    Raises:
+        ControlError: If no gateway answers.
+    """
+    return await ask(control_address(run_dir), ExposureRequest(), ExposureReply, timeout)
 
 
 async def propose(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from service.gateway import exposures
 from service.gateway.arming import latched
 from service.gateway.control import (
     Approve,
@@ -19,6 +20,8 @@ from service.gateway.control import (
     ExplainRequest,
     Kill,
     KillInForce,
+    ExposureReply,
+    ExposureRequest,
     KillReply,
     LimitsReply,
     LimitsRequest,
@@ -38,6 +41,7 @@ from service.gateway.inputs import ExplainInput, ReconcileInput
 from service.gateway.killing import covered
 from service.gateway.shell import Shell
 from service.gateway.triggers import engage, user_name
+from service.gateway.kill import REDUCE_ONLY, difference
 from service.model.codec import DecodeError, to_gateway
 from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
 from service.model.message import Message
@@ -190,10 +194,14 @@ class Control:
         """In force and on the wire before anything is answered; the answer waits for the disk."""
         shell = self.shell
         assert shell is not None
-        scope = engage(shell, request.scope, who, request.reason, "socket")
+        elif isinstance(request, ExposureRequest):
+            connection.send(self._exposure())
+        asked = f"{REDUCE_ONLY} {request.scope}" if request.reduce_only else request.scope
+        scope = engage(shell, asked, who, request.reason, "socket")
 
         def reply(durable: bool) -> None:
-            detail = "" if durable else f"in force, but lost if this process ends: {shell.journal.failed}"
+            lost = "" if durable else f"in force, but lost if this process ends: {shell.journal.failed}"
+            detail = "; ".join(filter(None, (difference(asked, scope), lost)))
             connection.send(
                 KillReply(scope=scope, working=self._working(scope), durable=durable, detail=detail)
             )
@@ -256,6 +264,17 @@ class Control:
         return ParentsReply(parents=tuple(state.snapshot(parent) for parent in shown.values()))
 
     def _status(self) -> StatusReply:
+    def _exposure(self) -> ExposureReply:
+        assert self.shell is not None
+        state, now = self.shell.core.state, self.shell.now()
+        return ExposureReply(
+            currency=state.gate.limits.currency,
+            limits_version=state.gate.limits.version,
+            ts_event=now.market,
+            ts_utc=now.utc,
+            rows=exposures.rows(state),
+        )
+
         assert self.shell is not None
         shell, state, now = self.shell, self.shell.core.state, self.shell.now()
         heartbeat = shell.heartbeat

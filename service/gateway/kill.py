@@ -60,6 +60,17 @@ def understood(text: str) -> bool:
     return normal_scope(text) != ALL or _plain(text) == ALL
 
 
+def difference(asked: str, scope: str) -> str:
+    """In what the kill of ``scope`` that is in force is not what somebody asked for; empty if it is."""
+    if not understood(asked):
+        return f"{asked.strip()[:64]!r} is not understood: killed everything"
+    if normal_scope(asked) == scope:
+        return ""
+    if in_full(normal_scope(asked)) == scope:
+        return "the limits allow no reduce-only kill: nothing is let out"
+    return f"{asked.strip()[:64]} failed: killed everything"
+
+
 def is_reduce_only(scope: str) -> bool:
     """Whether this scope, as ``normal_scope`` returns it, lets out what only reduces."""
     return scope.startswith(f"{REDUCE_ONLY} ")
