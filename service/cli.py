@@ -45,9 +45,9 @@ def user_errors() -> Iterator[None]:
     except Exception as error:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
-        if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             raise error from None
+        if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
             raise error from None
         ours = type(error).__module__.split(".")[0] in ("service", "policies")
         if not (ours or isinstance(error, OSError)) or os.environ.get("SLIPSTREAM_TRACEBACK"):
@@ -55,7 +55,6 @@ def user_errors() -> Iterator[None]:
         raise click.ClickException(" ".join(str(error).split()) or repr(error)) from None
 
 
-def run_async(work: Coroutine[Any, Any, Any]) -> Any:
 def _nobody_reads() -> bool:
     """Whether the reader of standard output has gone."""
     poll = select.poll()
@@ -63,6 +62,7 @@ def _nobody_reads() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+def run_async(work: Coroutine[Any, Any, Any]) -> Any:
     """Run on uvloop."""
     import uvloop
 

@@ -18,10 +18,10 @@ from service.gateway.control import (
     ControlReply,
     ControlRequest,
     ExplainRequest,
-    Kill,
-    KillInForce,
     ExposureReply,
     ExposureRequest,
+    Kill,
+    KillInForce,
     KillReply,
     LimitsReply,
     LimitsRequest,
@@ -38,10 +38,10 @@ from service.gateway.control import (
 )
 from service.gateway.countersign import Countersign
 from service.gateway.inputs import ExplainInput, ReconcileInput
+from service.gateway.kill import REDUCE_ONLY, difference
 from service.gateway.killing import covered
 from service.gateway.shell import Shell
 from service.gateway.triggers import engage, user_name
-from service.gateway.kill import REDUCE_ONLY, difference
 from service.model.codec import DecodeError, to_gateway
 from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
 from service.model.message import Message
@@ -185,8 +185,8 @@ class Control:
         elif isinstance(request, ReconcileRequest):
             shell.feed(ReconcileInput(by=who, reason=request.reason[:500]))
             connection.send(OrdersReply(orders=self._orders()))
-        elif isinstance(request, ExplainRequest):
-            self._explain(connection, request, who)
+        elif isinstance(request, ExposureRequest):
+            connection.send(self._exposure())
         else:
             connection.send(self._status())
 
@@ -194,8 +194,6 @@ class Control:
         """In force and on the wire before anything is answered; the answer waits for the disk."""
         shell = self.shell
         assert shell is not None
-        elif isinstance(request, ExposureRequest):
-            connection.send(self._exposure())
         asked = f"{REDUCE_ONLY} {request.scope}" if request.reduce_only else request.scope
         scope = engage(shell, asked, who, request.reason, "socket")
 
@@ -257,13 +255,6 @@ class Control:
         shell.feed(explained)
         shell.when_synced(lambda _: connection.send(OrdersReply(orders=(order.snapshot(),))))
 
-    def _parents(self, request: ParentsRequest) -> ParentsReply:
-        assert self.shell is not None
-        state = self.shell.core.state
-        shown = state.parents if request.closed else state.open
-        return ParentsReply(parents=tuple(state.snapshot(parent) for parent in shown.values()))
-
-    def _status(self) -> StatusReply:
     def _exposure(self) -> ExposureReply:
         assert self.shell is not None
         state, now = self.shell.core.state, self.shell.now()
@@ -275,6 +266,13 @@ class Control:
             rows=exposures.rows(state),
         )
 
+    def _parents(self, request: ParentsRequest) -> ParentsReply:
+        assert self.shell is not None
+        state = self.shell.core.state
+        shown = state.parents if request.closed else state.open
+        return ParentsReply(parents=tuple(state.snapshot(parent) for parent in shown.values()))
+
+    def _status(self) -> StatusReply:
         assert self.shell is not None
         shell, state, now = self.shell, self.shell.core.state, self.shell.now()
         heartbeat = shell.heartbeat
