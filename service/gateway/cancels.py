@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.fix.messages import OrderCancelRequest, OrderStatusRequest
+from service.gateway.lifecycle import PENDING_NEW
 from service.gateway.order import Order
 from service.gateway.state import Send, State
 from service.model.events import ChildUnknown
@@ -101,6 +102,45 @@ def _guess(order: Order) -> None:
     """A request must name a side (54): where it was never told, one and the other in turn."""
     if order.sideless:
         order.side = order.side.opposite
+
+
+def await_answer(state: State, order: Order, cl_ord_id: str, now: Now) -> None:
+    """An order or a replace was handed to FIX: the broker is asked about it if it does not answer."""
+    awaited = state.awaited
+    while awaited and not _awaiting(*awaited[0]):
+        awaited.popleft()
+    if state.order_status != NONE:
+        awaited.append((now.utc, cl_ord_id, order))
+
+
+def _awaiting(_: int, cl_ord_id: str, order: Order) -> bool:
+    if order.status is PENDING_NEW and cl_ord_id == order.cl_ord_id:
+        return not order.unknown
+    return order.replacing and cl_ord_id == order.replace_id
+
+
+def answer_overdue(state: State, now: Now) -> bool:
+    """Whether an order or a replace has had no answer for too long."""
+    for sent in state.awaited:
+        if now.utc - sent[0] < _LAST_RETRY:
+            return False
+        if _awaiting(*sent):
+            return True
+    return False
+
+
+def ask_overdue(state: State, now: Now) -> None:
+    """Ask about what was sent and has no answer; a new order that this does not clear up is unknown."""
+    awaited = state.awaited
+    while awaited and now.utc - awaited[0][0] >= _LAST_RETRY:
+        sent, cl_ord_id, order = entry = awaited.popleft()
+        if not _awaiting(*entry):
+            continue
+        if order.status is PENDING_NEW and order.asked >= sent:
+            lost_sight(state, order, "no answer to the order, nor to the question about it", now)
+        else:
+            ask(state, order, now)
+            awaited.append((now.utc, cl_ord_id, order))
 
 
 def chase(state: State, now: Now) -> None:

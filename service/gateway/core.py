@@ -19,7 +19,14 @@ from service.fix.messages import (
     SessionReject,
 )
 from service.gateway import arming, authority, dropcopy, killing, losses, orders, parents, reconcile, reports
-from service.gateway.cancels import chase, chase_due, insist_cancel, lost_sight
+from service.gateway.cancels import (
+    answer_overdue,
+    ask_overdue,
+    chase,
+    chase_due,
+    insist_cancel,
+    lost_sight,
+)
 from service.gateway.inputs import (
     Approval,
     ArmInput,
@@ -121,6 +128,8 @@ class Core:
         state = self.state
         if parents.tick_due(state, now) or chase_due(state, now) or dropcopy.due(state, now):
             return True
+        if answer_overdue(state, now):
+            return True
         if now.utc - self._swept < killing.SWEEP_EVERY:
             return False
         self._swept = now.utc
@@ -188,6 +197,7 @@ class Core:
         try:
             parents.tick(self.state, now)
         finally:
+            ask_overdue(self.state, now)
             chase(self.state, now)
             killing.sweep(self.state, now)
         authority.expire(self.state, now)

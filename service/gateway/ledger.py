@@ -242,6 +242,9 @@ class Ledger:
                 order.unknown = True  # the broker has the request and has not answered it: ask again
             else:
                 lost = self._resolve_stale(order, report)
+        elif answer and not illegal and order.live and self._took_effect(order, report):
+            self._replaced(order)
+            lost = "replaced"  # the report of it is late or lost
         order.unknown |= order.sideless and order.cum_quantity > 0
         self._settle(order)
         self._recount(order)
@@ -254,6 +257,12 @@ class Ledger:
         changed = kind is Kind.BUSTED or kind is Kind.CORRECTED
         if answer or (changed and report.ord_status not in CLOSED):
             order.status = PARTIALLY_FILLED if order.cum_quantity else OrdStatus.NEW
+
+    def _took_effect(self, order: Order, report: ExecutionReport) -> bool:
+        """Whether an answer shows the terms that a pending replace asks for, and no longer those before."""
+        shown = (report.order_quantity, report.price or 0)
+        asked = (order.replace_quantity, order.replace_price)
+        return order.replacing and shown == asked != (order.quantity, order.price)
 
     def _resolve_stale(self, order: Order, report: ExecutionReport) -> str:
         """A request went out before the connection broke; the broker's answer tells what came of it."""

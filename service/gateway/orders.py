@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
-from service.gateway.cancels import insist_cancel, send_cancel
+from service.gateway.cancels import await_answer, insist_cancel, send_cancel
 from service.gateway.inputs import Intent, Sent, Unsent
 from service.gateway.lifecycle import ReportKind, Request
 from service.gateway.order import Order
@@ -264,8 +264,10 @@ def sent(state: State, given: Sent, now: Now) -> None:
             **base,
         )
         state.order_event(event, order.parent_id)
+        await_answer(state, order, given.cl_ord_id, now)
     elif given.cl_ord_id == order.cl_ord_id and not order.sent:
         order.sent, order.sent_utc = True, given.sent
+        await_answer(state, order, given.cl_ord_id, now)
         event_new = ChildSubmitted(
             side=order.side,
             ord_type=order.ord_type,

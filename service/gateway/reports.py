@@ -45,12 +45,14 @@ def execution_report(state: State, report: ExecutionReport, now: Now) -> None:
 
 def _of_many(state: State, report: ExecutionReport, now: Now) -> None:
     """One answer to the question about everything that works; the order may be nobody's here."""
+    if report.mass_status_id != state.mass_id:
+        return  # of an older question: what was so then need not be so now
     if report.symbol:
         _of_one(state, report, now)
         order = reconcile.find(state, report)
         if order is not None:
             state.mass_open.pop(order.child_id, None)
-    if report.last_report and report.mass_status_id == state.mass_id:
+    if report.last_report:
         reconcile.mass_answered(state, now)
 
 
@@ -236,6 +238,7 @@ def cancel_reject(state: State, report: OrderCancelReject, now: Now) -> None:
         return
     if report.cxl_rej_reason == _UNKNOWN_BY_THIS_ID:
         state.ledger.go_by_alias(order)
+        order.stale |= order.replacing  # it may go by the pending replace's already
     if order.live and report.ord_status in CLOSED:
         # The broker has it closed and we do not: its own report is on the way, or lost. Ask.
         lost_sight(state, order, f"cancel refused: {reason}", now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from service.fix.messages import Attribution, Request
@@ -130,6 +131,7 @@ class State:
         waiting: New parents by symbol, until there is a session clock and a reference price.
         logged_on, reachable: Orders can be sent; cancels and questions can be (also after a fault).
         chasing: Orders that the gateway itself must do something about, by child id.
+        awaited: Orders and replaces that were sent, with when and ClOrdID: asked about if no answer comes.
         offsets: Newest offset of ``parents.v1`` by partition.
         approved_limits: Text of limits that two people have put in place of the file's; empty if none.
         report_seq: MsgSeqNum of the newest report of the broker.
@@ -162,6 +164,7 @@ class State:
         self.logged_on = False
         self.reachable = False
         self.chasing: dict[str, Order] = {}
+        self.awaited: deque[tuple[int, str, Order]] = deque()
         self.offsets: dict[int, int] = {}
         self.report_seq = 0
         self.effects: list[Effect] = []

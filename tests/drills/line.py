@@ -14,6 +14,10 @@ from typing import Any
 from tests.drills.broker import SOH, BookOrder
 
 
+def _answers(text: str) -> bool:
+    return f"{SOH}150=I{SOH}" in text or f"{SOH}103=5{SOH}" in text
+
+
 class Line:
     """Both directions.
 
@@ -39,6 +43,9 @@ class Line:
     def connect(self, expected: int) -> None:
         """The line is up; we say which MsgSeqNum we expect next."""
         self.up, self.synced = True, False
+        # What was asked on the connection before is not answered behind what is asked on this one.
+        self.store += [said for said in self.said if _answers(said[0])]
+        self.said = [said for said in self.said if not _answers(said[0])]
         self.taken = min(expected - 1, len(self.store))
         self._again = len(self.store)
 

@@ -141,12 +141,13 @@ def test_when_the_question_about_everything_is_refused_then_each_is_asked_at_onc
     assert desk.alarms() == ["MESSAGE_REJECTED"]
 
 
-def test_answers_to_an_older_question_do_not_count_as_complete(desk: Driver) -> None:
+def test_answers_to_an_older_question_do_not_count(desk: Driver) -> None:
     desk.submit()
     desk.acknowledge()
     old = desk.mass_questions_sent[-1].cl_ord_id
     again(desk)
     desk.report("I", OrdStatus.NEW, cum_quantity=0, mass_status_id=old, last_report=True, exec_id="0")
+    assert desk.order().unknown
     assert desk.core.state.mass_id == desk.mass_questions_sent[-1].cl_ord_id
 
 
