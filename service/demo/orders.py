@@ -74,8 +74,6 @@ def explain(
     _show(asyncio.run(work).orders)
 
 
-orders.add_command(breaks)
-
 GROUPS: Final = {"orders": orders}
 
 

@@ -185,6 +185,8 @@ class Control:
         elif isinstance(request, ReconcileRequest):
             shell.feed(ReconcileInput(by=who, reason=request.reason[:500]))
             connection.send(OrdersReply(orders=self._orders()))
+        elif isinstance(request, ExplainRequest):
+            self._explain(connection, request, who)
         elif isinstance(request, ExposureRequest):
             connection.send(self._exposure())
         else:
