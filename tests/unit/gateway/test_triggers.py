@@ -1,8 +1,11 @@
 """The signal and the watched file: the same kill, by whom the kernel says, and never weaker."""
 
+import asyncio
 import getpass
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from service.gateway import killing, triggers
 from service.gateway.inputs import KillInput
 from service.gateway.triggers import FILE, KillFile, KillSignal, engage
 from service.model.records import AuditEntry
+from service.settings import ROOT
 from tests.unit.gateway.test_shell import Gateway
 
 ME = f"os:{getpass.getuser()}"
@@ -174,12 +178,45 @@ async def test_a_signal_kills_everything_in_the_name_of_its_sender(gateway: Gate
     assert not watch._thread.is_alive()
 
 
+WATCHING = """
+import sys
+from service.gateway import triggers
+
+class Told(triggers.KillSignal):
+    def _kill(self, by, reason):
+        print(reason, flush=True)
+
+Told(None, None).start()
+print("waiting", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_process_that_is_stopped_and_goes_on_is_not_killed_for_it() -> None:
+    """A debugger, a paused container, a suspended machine: nobody sent the signal."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WATCHING, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        assert await process.stdout.readline() == b"waiting\n"
+        for _ in range(3):
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGCONT)
+        process.send_signal(triggers.SIGNAL)
+        said = await process.stdout.readline()
+    process.kill()
+    await process.communicate()
+    assert said.decode() == f"SIGUSR1 from process {os.getpid()}\n"
+
+
 async def test_when_nobody_can_wait_for_the_signal_everything_is_killed(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[Callable[[], object]] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    monkeypatch.setattr(signal, "sigtimedwait", _refuse)
+    monkeypatch.setattr(signal, "sigwaitinfo", _refuse)
     watch = KillSignal(gateway.shell, called.append)
     watch.start()
     watch._thread.join()
