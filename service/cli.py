@@ -465,6 +465,7 @@ for _name, _help in (
     ("release", "Lift a kill, two people together."),
     ("orders", "Show orders, compare them with the broker's book, or explain one."),
     ("arm", "Let what has stopped itself trade again, two people together."),
+    ("book", "Book what only the drop copy tells, two people together."),
     ("limits", "Show the limits in force, or change them, two people together."),
     ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
 ):

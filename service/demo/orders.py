@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from service.demo.operator import JSON, print_json
+from service.demo.breaks import breaks
 from service.gateway import control_client
 from service.model.events import ChildSnapshot
 from service.model.orders import OrdStatus, Side
@@ -73,6 +74,8 @@ def explain(
     work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason, told)
     _show(asyncio.run(work).orders)
 
+
+orders.add_command(breaks)
 
 GROUPS: Final = {"orders": orders}
 

@@ -16,7 +16,7 @@ import click
 from service.demo.operator import JSON, print_json
 from service.gateway import control_client
 from service.gateway.people import May, add_person, parse_people, table
-from service.gateway.proposals import ARM, LIMITS, RELEASE
+from service.gateway.proposals import ARM, BOOK, LIMITS, RELEASE
 
 _RUN_DIR = click.option(
     "--run-dir",
@@ -148,6 +148,31 @@ def arm_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir:
 
 
 @click.group()
+def book() -> None:
+    """Book what only the drop copy tells, two people together."""
+
+
+@book.command("propose")
+@click.argument("number", metavar="BREAK")
+@_AS
+@_REASON
+@_RUN_DIR
+def book_propose(number: str, person: str, reason: str, run_dir: Path) -> None:
+    """Propose to book a break, as `slipstream orders breaks` shows it; another person approves it."""
+    _proposed(BOOK, run_dir, person, reason, target=number)
+
+
+@book.command("approve")
+@click.argument("proposal")
+@_AS
+@_OWN_REASON
+@_RUN_DIR
+def book_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+    """Book what another person proposed to book."""
+    _approved(BOOK, proposal, run_dir, person, reason)
+
+
+@click.group()
 def limits() -> None:
     """Show the limits in force, or change them, two people together."""
 
@@ -235,4 +260,10 @@ def people_list(file: Path) -> None:
         )
 
 
-GROUPS: Final[dict[str, click.Group]] = {"release": release, "arm": arm, "limits": limits, "people": people}
+GROUPS: Final[dict[str, click.Group]] = {
+    "release": release,
+    "arm": arm,
+    "book": book,
+    "limits": limits,
+    "people": people,
+}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.gateway import arming, killing
-from service.gateway.inputs import Approval, ArmInput, Proposed, ReleaseInput, Unauthorised
+from service.gateway import arming, dropcopy, killing, reports
+from service.gateway.inputs import Approval, ArmInput, BreakExplained, Proposed, ReleaseInput, Unauthorised
 from service.gateway.limits_file import LimitsFileError, parse_limits
-from service.gateway.proposals import ARM, LIMITS, MOST_OPEN, RELEASE, Proposal
+from service.gateway.proposals import ARM, BOOK, LIMITS, MOST_OPEN, RELEASE, Proposal
 from service.gateway.state import State
 from service.model.time import Now
 
@@ -53,6 +53,8 @@ def may_not_propose(state: State, given: Proposed) -> str:
         latched = arming.latched(state)
         off = ", ".join(latched) or "nothing"
         return "" if given.target in latched else f"{given.target} has not stopped itself; it has: {off}"
+    if given.action == BOOK:
+        return dropcopy.may_not_book(state, given.target)
     if given.action == LIMITS:
         try:
             limits = parse_limits(given.text, "proposed limits", state.reference)
@@ -80,6 +82,13 @@ def approve(state: State, given: Approval, now: Now) -> None:
     if proposal.action == ARM:
         arming.arm(state, ArmInput(scope=proposal.target, by=both, reason=proposal.reason), now)
         return
+    if proposal.action == BOOK:
+        report = dropcopy.explained(
+            state, BreakExplained(id=proposal.target, by=both, reason=proposal.reason, book=True), now
+        )
+        if report is not None:
+            reports.booked(state, report, now)
+        return
     state.change_limits(proposal.text)
     outcome = f"in force, before {proposal.base}"
     state.audit(both, "limits", proposal.target, proposal.reason, outcome, now)
@@ -96,6 +105,8 @@ def may_not_approve(state: State, given: Approval, now: Now) -> str:
         return f"{given.by} proposed it: another person has to approve it"
     if given.station == proposal.station:
         return f"it was proposed from {given.station}, too: that is not two people"
+    if proposal.action == BOOK:
+        return dropcopy.may_not_book(state, proposal.target)
     if proposal.action == LIMITS:
         if proposal.base != state.gate.limits.version:
             return "the limits have changed since it was proposed; propose it again"

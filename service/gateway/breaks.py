@@ -195,6 +195,11 @@ class DropCopyBook:
         """New orders may be sent as far as the drop copy goes."""
         return self.up or not (self.enabled and self.required)
 
+    @property
+    def found(self) -> int:
+        """Breaks since the journal began."""
+        return self._last
+
     def next_id(self) -> str:
         """An id never used before."""
         self._last += 1

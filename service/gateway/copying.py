@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from service.fix.config import FixConfig
 from service.fix.messages import ExecutionReport, Malformed, Report
 from service.fix.session import FixSession
-from service.gateway.inputs import DropCopy, DropCopySession, Noted
+from service.gateway.control import BreaksReply, BreakView, ControlReply, ExplainBreakRequest, Refused
+from service.gateway.inputs import BreakExplained, DropCopy, DropCopySession, Noted
 from service.gateway.numbers import SenderNumbers
 from service.gateway.shell import Shell
+from service.gateway.state import State
 from service.model.reference import Instrument
 
 log: Final = logging.getLogger(__name__)
@@ -75,3 +77,46 @@ class DropCopyLink:
     def _session(self, up: bool, reason: str) -> None:
         log.info("drop copy %s %s %s", self.name, "logged on" if up else "not logged on", reason)
         self._shell.feed(DropCopySession(session=self.name, up=up and not reason, detail=reason))
+
+
+def breaks_reply(state: State) -> BreaksReply:
+    """The breaks as people see them."""
+    book = state.drop_copy
+    return BreaksReply(
+        session=book.session,
+        up=book.up,
+        breaks=tuple(
+            BreakView(
+                id=found.id,
+                kind=found.kind.value,
+                symbol=found.symbol,
+                child_id=found.child_id,
+                cl_ord_id=found.cl_ord_id,
+                order_id=found.order_id,
+                exec_id=found.exec_id,
+                differs=found.differs,
+                ours=str(found.ours or ""),
+                theirs=str(found.theirs or ""),
+                claimed=found.claim,
+                ts_utc=found.utc,
+            )
+            for found in book.open.values()
+        ),
+        waiting=len(book.ours) + len(book.theirs) + len(book.ends),
+        found=book.found,
+    )
+
+
+def explain_break(
+    shell: Shell, request: ExplainBreakRequest, who: str, reply: Callable[[ControlReply], None]
+) -> None:
+    """A person, known to the kernel as ``who``, says what a break is; ``reply`` comes once it is on disk."""
+    if not who:
+        reply(Refused(reason="only a known user on the Unix socket may explain a break"))
+    elif request.id not in shell.core.state.drop_copy.open:
+        reply(Refused(reason=f"there is no open break {request.id[:20]}; see `slipstream orders breaks`"))
+    elif not request.reason.strip():
+        reply(Refused(reason="a break is explained with a reason"))
+    else:
+        shell.feed(BreakExplained(id=request.id, by=who, reason=request.reason[:500]))
+        shell.when_synced(lambda _: reply(breaks_reply(shell.core.state)))

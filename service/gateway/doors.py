@@ -14,9 +14,11 @@ from service.gateway import exposures
 from service.gateway.arming import latched
 from service.gateway.control import (
     Approve,
+    BreaksRequest,
     ChallengeRequest,
     ControlReply,
     ControlRequest,
+    ExplainBreakRequest,
     ExplainRequest,
     ExposureReply,
     ExposureRequest,
@@ -36,6 +38,7 @@ from service.gateway.control import (
     StatusReply,
     decode_request,
 )
+from service.gateway.copying import breaks_reply, explain_break
 from service.gateway.countersign import Countersign
 from service.gateway.inputs import ExplainInput, ReconcileInput
 from service.gateway.kill import REDUCE_ONLY, difference
@@ -185,6 +188,10 @@ class Control:
         elif isinstance(request, ReconcileRequest):
             shell.feed(ReconcileInput(by=who, reason=request.reason[:500]))
             connection.send(OrdersReply(orders=self._orders()))
+        elif isinstance(request, BreaksRequest):
+            connection.send(breaks_reply(shell.core.state))
+        elif isinstance(request, ExplainBreakRequest):
+            explain_break(shell, request, "" if connection.peer_uid is None else who, connection.send)
         elif isinstance(request, ExplainRequest):
             self._explain(connection, request, who)
         elif isinstance(request, ExposureRequest):

@@ -252,6 +252,16 @@ def explained(state: State, given: BreakExplained, now: Now) -> ExecutionReport 
     return report
 
 
+def may_not_book(state: State, number: str) -> str:
+    """Why two people cannot book what the drop copy tells in this break; empty if they can."""
+    found = state.drop_copy.open.get(number)
+    if found is None:
+        return f"there is no open break {number}; open: {', '.join(state.drop_copy.open) or 'none'}"
+    if bookable(found) is None:
+        return f"break {number} is no execution of a known order that the drop copy tells otherwise than we have it"
+    return ""
+
+
 def bookable(found: Break) -> ExecutionReport | None:
     """The report that books what the drop copy tells: its own, or a correction of what we have."""
     if found.report is None or found.order is None or found.kind is BreakKind.STATUS:

@@ -45,6 +45,7 @@ class May(enum.StrEnum):
     RELEASE = "release"
     LIMITS = "limits"
     ARM = "arm"
+    BOOK = "book"
 
 
 class Person(BaseModel):

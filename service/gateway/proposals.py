@@ -9,6 +9,7 @@ from service.model.time import SECOND
 RELEASE: Final = "release"
 LIMITS: Final = "limits"
 ARM: Final = "arm"
+BOOK: Final = "book"
 
 LIFE: Final = 600 * SECOND
 """UTC after which a proposal is void."""

@@ -272,7 +272,10 @@ class Market:
 
 
 class Stage:
-    """Everything together. ``gateway`` may be killed and started again on the same run folder."""
+    """Everything together. ``gateway`` may be killed and started again on the same run folder.
+
+    ``PORT`` in an option of the gateway stands for the broker's.
+    """
 
     def __init__(self, kafka: KafkaProcess, prefix: str, folder: Path) -> None:
         self.kafka = kafka
@@ -306,7 +309,7 @@ class Stage:
             *self._common,
             "--broker",
             f"127.0.0.1:{self.port}",
-            *self.gateway_options,
+            *[option.replace("PORT", str(self.port)) for option in self.gateway_options],
         )
         await (self.gateway.start() if ready else self.gateway.launch())
 

@@ -451,3 +451,44 @@ def test_executions_when_they_agree_then_only_a_checksum_is_kept(gateway: Copied
     book = gateway.core.state.drop_copy
     assert (len(book.agreed), len(book.ours), len(book.theirs), len(book.open)) == (50, 0, 0, 0)
     assert all(isinstance(kept, int) for kept in book.agreed.values())
+
+
+# Two people
+
+
+def test_book_when_two_people_want_it_then_the_fill_is_in_the_book(gateway: Copied) -> None:
+    gateway.copy(gateway.made(10, "X1"))
+    gateway.tick(after=TOLERANCE)
+    gateway.propose(action="book", target="B1")
+    gateway.approve(action="book", target="B1")
+    assert gateway.core.state.ledger.exposure("AURA").position == 10
+    assert gateway.breaks == []
+    assert gateway.submit("P1.2") == "approved"
+
+
+def test_book_when_one_person_wants_it_twice_then_nothing_is_booked(gateway: Copied) -> None:
+    gateway.copy(gateway.made(10, "X1"))
+    gateway.tick(after=TOLERANCE)
+    gateway.propose(action="book", target="B1", by="carol")
+    gateway.approve(action="book", target="B1", by="carol")
+    assert gateway.core.state.ledger.exposure("AURA").position == 0
+    assert len(gateway.breaks) == 1
+
+
+def test_book_when_nothing_can_be_booked_then_it_is_refused(gateway: Copied) -> None:
+    gateway.feed(gateway.made(10, "X1"))
+    gateway.tick(after=TOLERANCE)
+    gateway.propose(action="book", target="B1")
+    gateway.propose(action="book", target="B7")
+    assert gateway.core.state.proposals.open == {}
+    assert [entry.outcome[:8] for entry in gateway.events(AuditEntry)] == ["refused:", "refused:"]
+
+
+def test_book_when_the_missing_report_came_meanwhile_then_the_approval_does_nothing(gateway: Copied) -> None:
+    report = gateway.made(10, "X1")
+    gateway.copy(report)
+    gateway.tick(after=TOLERANCE)
+    gateway.propose(action="book", target="B1")
+    gateway.feed(report)
+    gateway.approve(action="book", target="B1")
+    assert gateway.core.state.ledger.exposure("AURA").position == 10
