@@ -7,6 +7,7 @@ what we hold is what the broker holds. The broker is asked through its own files
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ _AT_ONCE: Final = 3
 _LOTS: Final = 150
 _POLL: Final = 0.03
 _TRAP_SECONDS: Final = 6.0
-_COUNTED: Final = (Gap.BEFORE_SYNC, Gap.BEFORE_SEND, Gap.BEFORE_ANSWER)
+COUNTED: Final = (Gap.BEFORE_SYNC, Gap.BEFORE_SEND, Gap.BEFORE_ANSWER)
 
 
 @dataclass(slots=True)
@@ -131,24 +132,28 @@ class Drill:
             await asyncio.sleep(_POLL)
 
     async def agree(self) -> None:
-        """Both books are one: what the broker has filled is what we hold, no more and no less."""
+        """Both books are one: what the broker has filled is what we hold, no more and no less.
+
+        Raises:
+            DrillError: If they are not, some time after.
+        """
         self.look()
-        known = dict(self.broker.fills)
-        try:
-            await self.until(
-                lambda: known.keys() <= self.ours.fills.keys(), "our fills to be the broker's", 60
-            )
-        except DrillError:
-            self.floor.check()
-        missing = known.keys() - self.ours.fills.keys()
+        known = set(self.broker.fills)
+        with contextlib.suppress(DrillError):
+            await self.until(lambda: known <= self.ours.fills.keys(), "our fills to be the broker's", 60.0)
+        self.floor.check()
+        for exec_id in sorted(known - self.ours.fills.keys()):
+            self.tally.problems.append(f"we never heard of {exec_id}: {self.broker.fills[exec_id]}")
+        self.compare()
+        self.fail_on_problems()
+
+    def compare(self) -> None:
+        """Everything that we hold, the broker has filled; it may have filled more since."""
         self.broker.read()
-        for exec_id in sorted(missing):
-            self.tally.problems.append(f"we never heard of {exec_id}: {known[exec_id]}")
         for exec_id, ours in self.ours.fills.items():
             theirs = self.broker.fills.get(exec_id)
             if theirs is None or theirs[1:] != ours[1:]:
                 self.tally.problems.append(f"{exec_id}: ours {ours}, the broker's {theirs}")
-        self.fail_on_problems()
 
     def fail_on_problems(self) -> None:
         """Raise if anything was seen that must never be.
@@ -218,7 +223,7 @@ class Drill:
 
     def _lacking(self) -> Gap | None:
         """The gap with the fewest kills, while it has too few."""
-        least = min(_COUNTED, key=lambda gap: self.tally.gaps[gap])
+        least = min(COUNTED, key=lambda gap: self.tally.gaps[gap])
         return least if self.tally.gaps[least] < self.plan.each else None
 
     async def _one(self) -> None:
@@ -269,7 +274,7 @@ class Drill:
         self.tally.least_in_flight = min(self.tally.least_in_flight, self.broker.in_flight)
         placed = not other and (self._kills >= self.plan.kills or self._chance.random() < 0.6)
         if placed:
-            seen = await self._spring(lacking or self._chance.choice(_COUNTED))
+            seen = await self._spring(lacking or self._chance.choice(COUNTED))
         else:
             await asyncio.sleep(self._chance.uniform(0.0, 0.4))
         await asyncio.gather(*(role.kill() for role in {gateway, *with_it}))

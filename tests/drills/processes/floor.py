@@ -112,6 +112,7 @@ def wide_limits(text: str) -> str:
         ("max_short", "1_000_000"),
         ("max_gross", "2_000_000"),
         ("max_volume_bps", "2_500"),
+        ("first_lots", "1_000_000"),
         ("max_daily_loss", "10_000_000"),
         ("max_exposure", "500_000_000"),
     ):
