@@ -1,6 +1,7 @@
 # Every target is complete from a clean checkout, on python3 (3.11 to 3.13) and make alone.
 PYTHON ?= python3
 ARGS ?=
+PROCESSES ?=
 
 .PHONY: help setup test demo bench drills lint format test-quickfix train lock clean clean-kafka
 
@@ -8,7 +9,8 @@ help:
 	@echo 'make setup          the environment .venv and a local Kafka'
 	@echo 'make demo           the whole service on a market, about two minutes'
 	@echo 'make test           every test (ARGS="-k gate" to choose)'
-	@echo 'make drills         a million seeded faults and kills against the gateway (ARGS="--seed 7")'
+	@echo 'make drills         a million seeded faults against the gateway (ARGS="--seed 7"), and 200 kill -9 of real'
+	@echo '                    processes (PROCESSES="--kills 50 --seed 7"; needs strace)'
 	@echo 'make bench          ratios against the bare libraries'
 	@echo 'make lint format    what CI checks, and the formatter'
 	@echo 'make test-quickfix  the FIX tests on upstream quickfix (needs a C++ compiler)'
@@ -27,6 +29,7 @@ demo: setup
 
 drills: setup
 	.venv/bin/python -m tests.drills $(ARGS)
+	.venv/bin/python -m tests.drills.processes $(PROCESSES)
 
 bench: setup
 	.venv/bin/python -m benchmarks $(ARGS)
