@@ -40,7 +40,7 @@ def _try_cancel(state: State, order: Order, now: Now) -> None:
 
 def send_cancel(state: State, order: Order, now: Now) -> None:
     """Ask for a cancel, whatever the limits say: it counts against the rate and is never stopped by it."""
-    cl_ord_id = state.next_cl_ord_id()
+    cl_ord_id = state.ids.next(f"cancel {order.child_id}")
     _guess(order)
     state.ledger.ask_cancel(order, cl_ord_id)
     state.chasing[order.child_id] = order

@@ -7,7 +7,7 @@ throws the effects away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from service.fix.messages import (
@@ -99,11 +99,13 @@ class Core:
             Tick: lambda _, now: self._tick(now),
         }
 
-    def apply(self, given: Input, now: Now, recorded: str = "") -> tuple[list[Effect], str]:
+    def apply(
+        self, given: Input, now: Now, recorded: str = "", ids: Mapping[str, int] | None = None
+    ) -> tuple[list[Effect], str]:
         """Fold one input in.
 
         Args:
-            recorded: The outcome that the journal holds, while recovering.
+            recorded, ids: The outcome and the numbers of ClOrdIDs that the journal holds, while recovering.
 
         Returns:
             What is to be done, in order, and the outcome of an intent (``approved``, a denial's code).
@@ -111,6 +113,7 @@ class Core:
         state = self.state
         effects: list[Effect] = []
         state.effects = effects
+        state.ids.begin_input(ids)
         if type(given) is Intent:
             if given.heartbeat is not None:
                 state.heartbeat = given.heartbeat

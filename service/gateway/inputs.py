@@ -295,6 +295,8 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
         market, utc: The ``Now`` that the core was handed.
         outcome: Of an intent, what the gate said then: ``approved`` or the denial's code. Recovery goes by
             this, so that a newer gate cannot make the ledger forget an order that was sent.
+        ids: Numbers of the ClOrdIDs that it gave, by what for; ``None`` in journals from before they were
+            kept. Recovery goes by these too (``Identifiers``).
     """
 
     seq: int
@@ -302,6 +304,7 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
     utc: int
     body: Input
     outcome: str = ""
+    ids: dict[str, int] | None = None
 
 
 decode_frame: Final = Decoder[Frame](Frame, "journal frame")

@@ -76,7 +76,7 @@ def _mass_cancel(state: State, scope: str, now: Now) -> None:
     instrument = None if scope == ALL else state.reference.by_symbol.get(name)
     if scope != ALL and instrument is None:
         return
-    cl_ord_id = state.next_cl_ord_id()
+    cl_ord_id = state.ids.next(f"cancel {scope}")
     request = OrderMassCancelRequest(cl_ord_id=cl_ord_id, instrument=instrument, transact_time=now.utc)
     state.effects.append(Send(cl_ord_id, request, False, question=True))
 

@@ -153,7 +153,7 @@ def _submit(
     order = Order(
         child_id=command.child_id,
         parent_id=parent.order.id,
-        cl_ord_id=state.next_cl_ord_id(),
+        cl_ord_id=state.ids.next(command.child_id),
         symbol=command.symbol,
         side=command.side,
         ord_type=command.ord_type,
@@ -194,7 +194,7 @@ def _replace(
     verdict: Approved | Denied,
     now: Now,
 ) -> None:
-    cl_ord_id = state.next_cl_ord_id()
+    cl_ord_id = state.ids.next(f"replace {order.child_id}")
     state.ledger.ask_replace(order, cl_ord_id, command.quantity, command.price)
     state.throttle.note(order.policy, now.utc)
     order.reason, order.stamps = command.reason, _received(command.stamps, now)

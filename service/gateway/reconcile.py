@@ -55,7 +55,7 @@ def _ask_all(state: State, now: Now) -> None:
     if state.order_status != MASS or not state.logged_on:
         mass_answered(state, now)
         return
-    state.mass_id = f"M{state.next_cl_ord_id()}"
+    state.mass_id = f"M{state.ids.next('ask')}"
     request = OrderMassStatusRequest(cl_ord_id=state.mass_id)
     state.effects.append(Send(state.mass_id, request, False, question=True))
     for order in state.chasing.values():
@@ -87,7 +87,7 @@ def refused(state: State, report: BusinessReject | SessionReject, now: Now) -> b
 def of_ours_long_ago(state: State, cl_ord_id: str) -> bool:
     """Whether a ClOrdID was given by this journal to an order that is over and forgotten."""
     prefix, dash, number = cl_ord_id.partition("-")
-    used = state.lives.get(prefix + dash, 0)
+    used = state.ids.lives.get(prefix + dash, 0)
     return number.isascii() and number.isdigit() and 0 < int(number[:15]) <= used
 
 
@@ -105,7 +105,7 @@ def find(state: State, report: ExecutionReport) -> Order | None:
 def _of_a_lost_request(state: State, report: ExecutionReport) -> Order | None:
     """The order of a cancel of ours whose record a power cut took: only the OrderID tells which it is."""
     prefix, dash, _ = report.cl_ord_id.partition("-")
-    if prefix + dash not in state.lives or report.order_id in ("", "NONE"):
+    if prefix + dash not in state.ids.lives or report.order_id in ("", "NONE"):
         return None
     for order in reversed(state.ledger.orders.values()):
         if order.order_id == report.order_id and order.symbol == report.symbol:

@@ -243,7 +243,8 @@ class Shell:
 
     def _journal(self, given: Input, now: Now, outcome: str, effects: list[Effect]) -> int:
         self.seq += 1
-        frame = Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome)
+        ids = self.core.state.ids.given
+        frame = Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome, ids=ids)
         wait = any(type(effect) is Send and effect.synced for effect in effects)
         return self.journal.append(encode(frame), sync=wait)
 
@@ -437,8 +438,8 @@ def refold(core: Core, frame: Frame) -> list[Effect]:
     now = Now(frame.market, frame.utc)
     if frame.outcome == FAILED:
         try:
-            core.apply(frame.body, now)
+            core.apply(frame.body, now, ids=frame.ids)
         except Exception as error:  # noqa: BLE001 - it failed then, and fails alike now
             log.warning("input %d failed again as it did: %r", frame.seq, error)
         return [effect for effect in core.state.effects if isinstance(effect, Publish)]
-    return core.apply(frame.body, now, frame.outcome)[0]
+    return core.apply(frame.body, now, frame.outcome, frame.ids)[0]

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from service.fix.messages import Attribution, Request
 from service.gateway.alike import Alike
 from service.gateway.breaks import DropCopyBook
+from service.gateway.identifiers import Identifiers
 from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills, in_full, is_reduce_only, normal_scope
 from service.gateway.ledger import Ledger
@@ -22,15 +23,13 @@ from service.model.message import Message
 from service.model.orders import NewParent, ParentOrder, ParentStatus
 from service.model.records import AuditEntry
 from service.model.reference import Reference, parse_reference
-from service.model.time import MILLISECOND, Now, SessionClock
+from service.model.time import Now, SessionClock
 from service.risk import Gate, Limits, value_unit
 from service.risk.snapshots import MarketFacts, ParentFacts
 
 ORDERS: Final = "orders.v1"
 RISK: Final = "risk.v1"
 AUDIT: Final = "audit.v1"
-
-_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Send(NamedTuple):
@@ -141,7 +140,7 @@ class State:
         mass_open: Live orders, by child id, that its answers have not told of yet.
         foreign: Adopted orders by the broker's OrderID.
         drop_copy: The drop copy's account of the same executions, and the breaks (C35).
-        lives: Numbers of ClOrdIDs given, by the prefix of each life.
+        ids: ClOrdIDs given.
         effects: What the input at hand has done so far.
     """
 
@@ -174,10 +173,7 @@ class State:
         self.mass_open: dict[str, None] = {}
         self.foreign: dict[str, Order] = {}
         self.drop_copy = DropCopyBook()
-        self.lives: dict[str, int] = {}
-        self._life = 0
-        self._numbers = 0
-        self._prefix = ""
+        self.ids = Identifiers()
 
     def configure(self, started: Started, now: Now) -> None:
         """A life of the gateway begins, with these limits and instruments.
@@ -194,10 +190,7 @@ class State:
             self.approved_limits = ""
             self._use_limits(started.limits, "limits file in the journal")
         self.ledger.books.configure({i.symbol: value_unit(i) for i in self.reference.instruments})
-        # An order id is the life and a number in it: unique for ever, even if the last records of the life
-        # before were lost with the machine's power.
-        self._life = max(self._life + 1, now.utc // MILLISECOND)
-        self._prefix, self._numbers = f"{_base36(self._life)}-", 0
+        self.ids.begin_life(now.utc)
         self.logged_on = self.reachable = False
         self.order_status, self.mass_id = started.order_status, ""
         self.drop_copy.configure(
@@ -229,12 +222,6 @@ class State:
 
     def _use_limits(self, text: str, where: str) -> None:
         self.gate = Gate(parse_limits(text, where, self.reference), self.reference)
-
-    def next_cl_ord_id(self) -> str:
-        """A ClOrdID never used before."""
-        self._numbers += 1
-        self.lives[self._prefix] = self._numbers
-        return f"{self._prefix}{self._numbers}"
 
     def order_event(self, event: ChildReport | ParentEvent, key: str, *, runners: bool = True) -> None:
         """Put what happened to an order or parent on the record, and tell the runners.
@@ -334,11 +321,3 @@ class State:
     def killed(self) -> bool:
         """Whether a kill of everything is in force."""
         return ALL in self.kills.engaged
-
-
-def _base36(number: int) -> str:
-    text = ""
-    while number:
-        number, digit = divmod(number, 36)
-        text = _DIGITS[digit] + text
-    return text or "0"

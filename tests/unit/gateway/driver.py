@@ -142,7 +142,10 @@ class Driver:
         now = Now(self.market, self.utc)
         effects, outcome = self.core.apply(given, now, recorded)
         self.seq += 1
-        self.frames.append(Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome))
+        ids = dict(self.core.state.ids.given)
+        self.frames.append(
+            Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome, ids=ids)
+        )
         self._perform(effects)
         return outcome
 
@@ -381,7 +384,7 @@ class Driver:
         core = Core()
         for frame in self.frames:
             again = decode_frame(encode(frame))
-            core.apply(again.body, Now(again.market, again.utc), again.outcome)
+            core.apply(again.body, Now(again.market, again.utc), again.outcome, again.ids)
         return core
 
 
@@ -425,8 +428,7 @@ def digest(core: Core) -> dict[str, Any]:
         "report_seq": state.report_seq,
         "asking": (state.order_status, state.mass_id, list(state.mass_open)),
         "foreign": {order_id: order.child_id for order_id, order in state.foreign.items()},
-        "lives": state.lives,
-        "next_id": (state._prefix, state._numbers),
+        "ids": (state.ids.lives, state.ids._prefix, state.ids._number),
     }
 
 

@@ -339,7 +339,7 @@ def test_order_ids_of_two_lives_never_meet(desk: Driver) -> None:
     desk.submit()
     first = desk.order().cl_ord_id
     desk.start()
-    assert desk.core.state.next_cl_ord_id().split("-")[0] != first.split("-")[0]
+    assert desk.core.state.ids.next("x").split("-")[0] != first.split("-")[0]
 
 
 # Recovery
