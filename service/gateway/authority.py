@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.gateway import arming, dropcopy, killing, reports
+from service.gateway import arming, dropcopy, killing, overrides, reports
 from service.gateway.inputs import Approval, ArmInput, BreakExplained, Proposed, ReleaseInput, Unauthorised
 from service.gateway.limits_file import LimitsFileError, parse_limits
-from service.gateway.proposals import ARM, BOOK, LIMITS, MOST_OPEN, RELEASE, Proposal
+from service.gateway.proposals import ARM, BOOK, LIMITS, MOST_OPEN, OVERRIDE, RELEASE, Proposal
 from service.gateway.state import State
 from service.model.time import Now
 
@@ -53,6 +53,8 @@ def may_not_propose(state: State, given: Proposed) -> str:
         latched = arming.latched(state)
         off = ", ".join(latched) or "nothing"
         return "" if given.target in latched else f"{given.target} has not stopped itself; it has: {off}"
+    if given.action == OVERRIDE:
+        return overrides.may_not_propose(state, given.target, given.reason)
     if given.action == BOOK:
         return dropcopy.may_not_book(state, given.target)
     if given.action == LIMITS:
@@ -66,16 +68,30 @@ def may_not_propose(state: State, given: Proposed) -> str:
     return f"nobody can propose {given.action}"
 
 
-def approve(state: State, given: Approval, now: Now) -> None:
-    """Do what was proposed, if this is a second person and it still means what it meant."""
+def approve(state: State, given: Approval, now: Now, recorded: str = "") -> str:
+    """Do what was proposed, if this is a second person and it still means what it meant.
+
+    Args:
+        recorded: What the journal says that the gate said of a released order, while recovering.
+
+    Returns:
+        What the gate said of a released order (C44); empty for everything else.
+    """
     refused = may_not_approve(state, given, now)
     action = f"approve {given.action}"
     outcome = f"refused: {refused}" if refused else f"proposal={given.proposal} from={given.station}"
     state.audit(given.by, action, given.target, given.reason, outcome, now)
     if refused:
-        return
+        return ""
     proposal = state.proposals.open.pop(given.proposal)
-    both = f"{proposal.by} and {given.by}"
+    if proposal.action == OVERRIDE:
+        both_people = proposal.by, given.by
+        return overrides.release(state, proposal.target, both_people, proposal.reason, now, recorded)
+    _carry_out(state, proposal, f"{proposal.by} and {given.by}", now)
+    return ""
+
+
+def _carry_out(state: State, proposal: Proposal, both: str, now: Now) -> None:
     if proposal.action == RELEASE:
         killing.release(state, ReleaseInput(scope=proposal.target, by=both, reason=proposal.reason), now)
         return
@@ -105,6 +121,8 @@ def may_not_approve(state: State, given: Approval, now: Now) -> str:
         return f"{given.by} proposed it: another person has to approve it"
     if given.station == proposal.station:
         return f"it was proposed from {given.station}, too: that is not two people"
+    if proposal.action == OVERRIDE:
+        return overrides.may_not_approve(state, proposal.target, given.by, given.reason, now)
     if proposal.action == BOOK:
         return dropcopy.may_not_book(state, proposal.target)
     if proposal.action == LIMITS:
@@ -129,8 +147,10 @@ def expire(state: State, now: Now) -> None:
         del state.proposals.open[proposal.id]
         outcome = f"expired proposal={proposal.id}"
         state.audit(proposal.by, f"propose {proposal.action}", proposal.target, proposal.reason, outcome, now)
+    overrides.expire(state, now)
 
 
 def expire_due(state: State, now: Now) -> bool:
     """Whether ``expire`` would do something."""
-    return any(now.utc >= proposal.expires for proposal in state.proposals.open.values())
+    void = any(now.utc >= proposal.expires for proposal in state.proposals.open.values())
+    return void or overrides.expire_due(state, now)

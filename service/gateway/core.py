@@ -18,7 +18,18 @@ from service.fix.messages import (
     OrderMassCancelReport,
     SessionReject,
 )
-from service.gateway import arming, authority, dropcopy, killing, losses, orders, parents, reconcile, reports
+from service.gateway import (
+    arming,
+    authority,
+    dropcopy,
+    killing,
+    losses,
+    orders,
+    overrides,
+    parents,
+    reconcile,
+    reports,
+)
 from service.gateway.cancels import (
     answer_overdue,
     ask_overdue,
@@ -32,6 +43,7 @@ from service.gateway.inputs import (
     ArmInput,
     BreakExplained,
     DropCopy,
+    Dismissed,
     DropCopySession,
     ExplainInput,
     Input,
@@ -94,7 +106,7 @@ class Core:
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
             Proposed: lambda given, now: authority.propose(self.state, given, now),
-            Approval: lambda given, now: authority.approve(self.state, given, now),
+            Dismissed: lambda given, now: overrides.dismiss(self.state, given, now),
             Unauthorised: lambda given, now: authority.unauthorised(self.state, given, now),
             Tick: lambda _, now: self._tick(now),
         }
@@ -122,6 +134,8 @@ class Core:
             outcome = orders.intent(state, given, now, recorded)
         else:
             self._handlers[type(given)](given, now)
+        elif type(given) is Approval:
+            outcome = authority.approve(state, given, now, recorded)
             outcome = ""
         losses.watch(state, now)
         return effects, outcome
@@ -197,6 +211,7 @@ class Core:
             insist_cancel(state, order, f"runner {given.runner} lost", now)
 
     def _tick(self, now: Now) -> None:
+        overrides.runner_lost(state, given.runner, now)
         try:
             parents.tick(self.state, now)
         finally:

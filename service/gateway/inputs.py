@@ -253,6 +253,14 @@ class Tick(Message, frozen=True, kw_only=True, tag="tick"):
     """Something has come due by the clock: a window's end, a retry."""
 
 
+class Dismissed(Message, frozen=True, kw_only=True, tag="dismissed"):
+    """A person says no to one order that a soft limit holds (C20, C21)."""
+
+    child_id: str
+    by: str
+    reason: str
+
+
 Input = (
     Started
     | ParentInput
@@ -293,11 +301,13 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
     Attributes:
         seq: 1, 2, 3 ... over the journal's whole life.
         market, utc: The ``Now`` that the core was handed.
-        outcome: Of an intent, what the gate said then: ``approved`` or the denial's code. Recovery goes by
-            this, so that a newer gate cannot make the ledger forget an order that was sent.
+        outcome: Of an intent, and of the approval of a blocked order, what the gate said then: ``approved``
+            or the denial's code. Recovery goes by this, so that a newer gate cannot make the ledger forget an
+            order that was sent.
         ids: Numbers of the ClOrdIDs that it gave, by what for; ``None`` in journals from before they were
             kept. Recovery goes by these too (``Identifiers``).
     """
+    | Dismissed
 
     seq: int
     market: int

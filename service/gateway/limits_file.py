@@ -12,10 +12,10 @@ import tomllib
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import Name, Reference
@@ -123,15 +123,6 @@ class _Strategy(_Level):
         )
 
 
-_HARD: Final = {
-    "soft_order_quantity": "max_order_quantity",
-    "soft_order_value": "max_order_value",
-    "soft_collar_bps": "collar_bps",
-    "soft_volume_bps": "max_volume_bps",
-}
-"""The hard limit of each soft one."""
-
-
 class _Instrument(_Table):
     symbol: Name
     max_order_quantity: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_ORDER_QUANTITY)] = 0
@@ -152,15 +143,6 @@ class _Instrument(_Table):
     soft_order_value: Annotated[Decimal, Field(ge=0)] | None = None
     soft_collar_bps: Annotated[int, Field(strict=True, ge=0)] | None = None
     soft_volume_bps: Annotated[int, Field(strict=True, ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def _is_softer(self) -> Self:
-        """A soft limit that is looser than the hard one would never be asked (C20)."""
-        for name, hard in _HARD.items():
-            soft, most = getattr(self, name), getattr(self, hard)
-            if soft is not None and soft > most:
-                raise ValueError(f"{name} is {soft}: looser than {hard}, which is {most}")
-        return self
 
 
 class _File(_Table):
@@ -296,10 +278,6 @@ def _explain(text: str, where: str, data: dict[str, Any], error: Any) -> str:
     what = f"{error['msg']} (it is {error['input']!r})" if error["type"] != "extra_forbidden" else hint
     if error["type"] == "less_than_equal":
         what = f"{error['input']} is {hint}: at most {error['ctx']['le']}"
-    if error["type"] == "value_error" and isinstance(error["input"], dict):
-        # About the table as a whole: the message begins with the field that is wrong.
-        what = str(error["ctx"]["error"])
-        field = what.partition(" ")[0]
     label = f"{name}: {field}" if field else name
     return f"{where}, line {_line(text, table, number, field)}: {label}: {what}"
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from service.fix.messages import NewOrderSingle, OrderCancelReplaceRequest
+from service.gateway.blocked import Blocked
 from service.gateway.cancels import await_answer, insist_cancel, send_cancel
 from service.gateway.inputs import Intent, Sent, Unsent
 from service.gateway.lifecycle import ReportKind, Request
@@ -26,6 +29,7 @@ from service.risk import Approved, Code, Denied
 from service.risk.snapshots import ChildFacts, ExposureFacts, Facts, HaltFacts
 
 APPROVED: Final = "approved"
+_SOFT: Final = frozenset(code.value for code in Code if code.control == "C20")
 
 
 def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
@@ -44,9 +48,50 @@ def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
     parent = state.parents.get(command.parent_id)
     order = state.ledger.orders.get(command.child_id)
     verdict = state.gate.check(command, _facts(state, command, parent, order, now), now)
-    outcome = APPROVED if isinstance(verdict, Approved) else verdict.code.value
-    approved = (recorded or outcome) == APPROVED
-    if (recorded or outcome) == Code.THROTTLE_TRIPPED and parent is not None:
+    if isinstance(command, SubmitChild) and parent is not None:
+        _use_number(parent, command.child_id)
+    return _follow(state, given.runner, command, parent, order, verdict, recorded, now)
+
+
+def release(state: State, blocked: Blocked, now: Now, recorded: str) -> str:
+    """Judge an order again that two people want in spite of its soft blocks (C44).
+
+    Its number is its own: nothing was sent under it, and it is used up with this. What it waited for is no
+    part of its way, so its stamps begin here.
+
+    Returns:
+        As ``intent``.
+    """
+    command = msgspec.structs.replace(blocked.command, stamps=Stamps())
+    parent = state.parents.get(command.parent_id)
+    facts = _facts(state, command, parent, None, now)
+    if facts.parent is not None and command.child_id not in state.ledger.orders:
+        number = int(command.child_id.rpartition(".")[2])
+        facts = msgspec.structs.replace(
+            facts,
+            parent=msgspec.structs.replace(facts.parent, next_child=number),
+            lifted=tuple(Code[code] for code in blocked.blocks),
+        )
+    verdict = state.gate.check(command, facts, now)
+    return _follow(state, blocked.runner, command, parent, None, verdict, recorded, now, again=True)
+
+
+def _follow(
+    state: State,
+    runner: str,
+    command: SubmitChild | ReplaceChild,
+    parent: Parent | None,
+    order: Order | None,
+    verdict: Approved | Denied,
+    recorded: str,
+    now: Now,
+    *,
+    again: bool = False,
+) -> str:
+    """Do what the gate has said; returns that."""
+    outcome = recorded or (APPROVED if isinstance(verdict, Approved) else verdict.code.value)
+    approved = outcome == APPROVED
+    if outcome == Code.THROTTLE_TRIPPED and parent is not None:
         _trip(state, parent.order.policy, now)
     if isinstance(command, SubmitChild):
         if parent is not None:
@@ -55,11 +100,28 @@ def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
             _submit(state, given.runner, command, parent, verdict, now)
     elif approved and parent is not None and order is not None:
         _replace(state, command, parent, order, verdict, now)
+    if outcome in _SOFT and isinstance(command, SubmitChild) and not again:
+        verdict = _hold(state, runner, command, verdict, outcome, now)
     if isinstance(verdict, Approved) and approved and verdict.uses:
         warn(state, verdict.uses, now)
     if isinstance(verdict, Denied) and not approved:
         _deny(state, command, parent, verdict, now)
-    return recorded or outcome
+    return outcome
+
+
+def _hold(
+    state: State, runner: str, command: SubmitChild, verdict: Approved | Denied, outcome: str, now: Now
+) -> Denied:
+    """C20: the order waits for people. Its policy is told no, and goes on without it."""
+    if isinstance(verdict, Approved):
+        verdict = Denied(Code[outcome], "")  # by the journal; the gate of today would let it through
+    blocks = tuple(code.value for code in verdict.blocks) or (outcome,)
+    held = Blocked(runner, command, blocks, verdict.detail, now.utc)
+    why_not = state.blocked.keep(held)
+    if not why_not:
+        state.alarm("ORDER_BLOCKED", f"child={command.child_id} {verdict.detail}", command.symbol, now)
+    word = f"held=no why={why_not}" if why_not else f"held=yes until={held.expires}"
+    return Denied(verdict.code, f"{verdict.detail} {word}", verdict.blocks)
 
 
 def _facts(

@@ -10,6 +10,7 @@ RELEASE: Final = "release"
 LIMITS: Final = "limits"
 ARM: Final = "arm"
 BOOK: Final = "book"
+OVERRIDE: Final = "override"
 
 LIFE: Final = 600 * SECOND
 """UTC after which a proposal is void."""

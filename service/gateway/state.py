@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from service.fix.messages import Attribution, Request
 from service.gateway.alike import Alike
+from service.gateway.blocked import BlockedOrders
 from service.gateway.breaks import DropCopyBook
 from service.gateway.identifiers import Identifiers
 from service.gateway.inputs import Started
@@ -153,6 +154,7 @@ class State:
         self.kills = Kills()
         self.proposals = Proposals()
         self.approved_limits = ""
+        self.blocked = BlockedOrders()
         self.traffic = Traffic()
         self.alike = Alike()
         self.throttle = Throttle()

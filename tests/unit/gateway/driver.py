@@ -423,6 +423,7 @@ def digest(core: Core) -> dict[str, Any]:
         "kills": (state.kills.engaged, state.kills.unconfirmed),
         "proposals": (state.proposals.open, state.proposals._last),
         "limits": (state.gate.limits, state.approved_limits),
+        "blocked": (state.blocked.waiting, state.blocked.dismissed, state.blocked.decided),
         "chasing": list(state.chasing),
         "offsets": state.offsets,
         "report_seq": state.report_seq,

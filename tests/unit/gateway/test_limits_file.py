@@ -9,7 +9,15 @@ from service.gateway.limits_file import LimitsFileError, load_limits, parse_limi
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import load_reference
 from service.model.time import MILLISECOND
-from service.risk import LEVELS, DuplicateLimits, ExecutionPolicy, Level, LevelLimits
+from service.risk import (
+    LEVELS,
+    CorrelationLimits,
+    DuplicateLimits,
+    ExecutionPolicy,
+    Level,
+    LevelLimits,
+    Locate,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = load_reference(ROOT / "deploy" / "reference.toml")
@@ -228,7 +236,7 @@ def test_the_default_file_holds_together_and_covers_every_instrument() -> None:
     limits = load_limits(ROOT / "deploy" / "limits.toml", REFERENCE)
     assert set(limits.instruments) == set(REFERENCE.by_symbol)
     for row in limits.instruments.values():
-        assert all(getattr(row, name) > 0 for name in row.__struct_fields__)
+        assert all(getattr(row, name) > 0 for name in row.__struct_fields__ if name != "locate")
     for level in LEVELS:
         default = limits.at(level, "*")
         assert min(default.messages_per_second, default.max_exposure, default.max_daily_loss) > 0
@@ -247,19 +255,62 @@ def test_limits_of_a_parent_and_soft_limits_reach_the_gate() -> None:
     assert limits.strategies["*"].max_parent_value == Decimal("7.5")
 
 
+# Locates and correlation
+
+LOCATE = """
+[[locates]]
+client = "NORTHWIND"
+symbol = "AURA"
+lots = 5_000
+until = 2026-01-05T16:00:00-05:00
+"""
+
+
+def test_a_locate_and_the_limits_of_the_day_reach_the_gate() -> None:
+    more = "\n[correlation]\ncalm_percent = 60\nmax_exposure = 1_000_000.5\n"
+    text = TEXT.replace(
+        "collar_bps = 150",
+        'collar_bps = 150\nmax_participation_bps = 7\nfirst_lots = 9\nlocate = "not_required"',
+    )
+    limits = parse_limits(text + LOCATE + more, "limits.toml", REFERENCE)
+    until = 1_767_646_800 * 1_000 * MILLISECOND
+    assert limits.locates == (Locate(client="NORTHWIND", symbol="AURA", lots=5_000, until=until),)
+    assert limits.correlation == CorrelationLimits(calm_percent=60, max_exposure=Decimal("1000000.5"))
+    aura, bolt = limits.instruments["AURA"], limits.instruments["BOLT"]
+    assert (aura.max_participation_bps, aura.first_lots, aura.locate) == (7, 9, "not_required")
+    assert (bolt.max_participation_bps, bolt.first_lots, bolt.locate) == (0, 0, "required")
+
+
 @pytest.mark.parametrize(
-    ("soft", "hard"),
+    ("before", "after", "says"),
     [
-        ("soft_order_quantity = 1001", "max_order_quantity, which is 1000"),
-        ("soft_order_value = 250_000.51", "max_order_value, which is 250000.50"),
-        ("soft_collar_bps = 151", "collar_bps, which is 150"),
-        ("soft_volume_bps = 1", "max_volume_bps, which is 0"),
+        ("NORTHWIND", "SOUTHWIND", "line 3: locates AURA: client: SOUTHWIND is not in the reference file"),
+        ("AURA", "AURORA", "line 4: locates AURORA: symbol: AURORA is not in the reference file"),
+        ("5_000", "10_000_001", "line 5: locates AURA: lots: 10000001 is above the ceiling"),
+        ("5_000", "-1", "line 5: locates AURA: lots: Input should be greater than or equal to 0"),
+        ("-05:00", "", "line 6: locates AURA: until: Input should have timezone info"),
+        ("T16:00:00-05:00", "", "line 6: locates AURA: until:"),
     ],
 )
-def test_a_soft_limit_that_is_looser_than_the_hard_one_is_refused(soft: str, hard: str) -> None:
-    text = TEXT.replace("messages_per_second = 200", f"messages_per_second = 200\n{soft}")
-    name, _, value = soft.replace("_000", "000").partition(" = ")
-    assert (
-        error(text)
-        == f"limits.toml, line 22: instruments AURA: {name}: {name} is {value}: looser than {hard}"
-    )
+def test_a_locate_that_cannot_be_is_an_error_that_names_the_place(before: str, after: str, says: str) -> None:
+    assert says in error(LOCATE.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[correlation]\ncalm_percent = 91", "line 2: correlation: calm_percent: 91 is above the ceiling"),
+        (
+            "[correlation]\nmax_exposure = 500_000_001",
+            "line 2: correlation: max_exposure: 500000001 is above",
+        ),
+        ('[[instruments]]\nsymbol = "AURA"\nfirst_lots = 1_000_001', "line 3: instruments AURA: first_lots:"),
+        (
+            '[[instruments]]\nsymbol = "AURA"\nmax_participation_bps = 5_001',
+            "line 3: instruments AURA: max_participation_bps: 5001 is above the ceiling",
+        ),
+        ('[[instruments]]\nsymbol = "AURA"\nlocate = "maybe"', "line 3: instruments AURA: locate:"),
+    ],
+)
+def test_the_loosest_limits_of_the_day_are_refused(text: str, says: str) -> None:
+    assert says in error(text)
