@@ -132,10 +132,10 @@ class Core:
             if given.reference is not None:
                 self._reference(given.reference, now)
             outcome = orders.intent(state, given, now, recorded)
-        else:
-            self._handlers[type(given)](given, now)
         elif type(given) is Approval:
             outcome = authority.approve(state, given, now, recorded)
+        else:
+            self._handlers[type(given)](given, now)
             outcome = ""
         losses.watch(state, now)
         return effects, outcome
@@ -201,6 +201,7 @@ class Core:
         action = state.configured.on_runner_loss
         mine = [order for order in state.ledger.live.values() if order.runner == given.runner]
         state.alarm("RUNNER_LOST", f"runner={given.runner} orders={len(mine)} action={action}", "", now)
+        overrides.runner_lost(state, given.runner, now)
         if action == LEAVE:
             return
         for parent_id in dict.fromkeys(order.parent_id for order in mine):
@@ -211,7 +212,6 @@ class Core:
             insist_cancel(state, order, f"runner {given.runner} lost", now)
 
     def _tick(self, now: Now) -> None:
-        overrides.runner_lost(state, given.runner, now)
         try:
             parents.tick(self.state, now)
         finally:
