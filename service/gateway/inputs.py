@@ -239,6 +239,14 @@ class Approval(Message, frozen=True, kw_only=True, tag="approval"):
     reason: str
 
 
+class Dismissed(Message, frozen=True, kw_only=True, tag="dismissed"):
+    """A person says no to one order that a soft limit holds (C20, C21)."""
+
+    child_id: str
+    by: str
+    reason: str
+
+
 class Unauthorised(Message, frozen=True, kw_only=True, tag="unauthorised"):
     """Somebody who was not verified as ``by``, or may not do this, tried to."""
 
@@ -251,14 +259,6 @@ class Unauthorised(Message, frozen=True, kw_only=True, tag="unauthorised"):
 
 class Tick(Message, frozen=True, kw_only=True, tag="tick"):
     """Something has come due by the clock: a window's end, a retry."""
-
-
-class Dismissed(Message, frozen=True, kw_only=True, tag="dismissed"):
-    """A person says no to one order that a soft limit holds (C20, C21)."""
-
-    child_id: str
-    by: str
-    reason: str
 
 
 Input = (
@@ -291,6 +291,7 @@ Input = (
     | Proposed
     | Approval
     | Unauthorised
+    | Dismissed
     | Tick
 )
 
@@ -307,7 +308,6 @@ class Frame(Message, frozen=True, kw_only=True, tag="frame"):
         ids: Numbers of the ClOrdIDs that it gave, by what for; ``None`` in journals from before they were
             kept. Recovery goes by these too (``Identifiers``).
     """
-    | Dismissed
 
     seq: int
     market: int

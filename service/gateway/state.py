@@ -153,8 +153,8 @@ class State:
         self.waiting: dict[str, list[NewParent]] = {}
         self.kills = Kills()
         self.proposals = Proposals()
-        self.approved_limits = ""
         self.blocked = BlockedOrders()
+        self.approved_limits = ""
         self.traffic = Traffic()
         self.alike = Alike()
         self.throttle = Throttle()
