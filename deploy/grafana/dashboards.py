@@ -68,6 +68,14 @@ def quantiles(title: str, metric: str, by: str, legend: str, only: str = "") -> 
 ALERTS: Final = Panel("Alerts", "short", (), "alertlist", "Run books: docs/runbooks.", 24)
 ROLES: Final = stat("Roles", 'up{job="slipstream"}', "{{role}}", bad="zero")
 SESSION: Final = stat("FIX session", "slipstream_gateway_fix_logged_on", "logged on", bad="zero")
+COPY: Final = stat("Drop copy", "slipstream_drop_copy_up", "{{session}}", bad="zero")
+BREAKS: Final = stat(
+    "Breaks with the drop copy",
+    "slipstream_drop_copy_breaks",
+    "breaks",
+    bad="more",
+    about="slipstream orders breaks",
+)
 KILLS: Final = stat("Kills in force", "slipstream_gateway_kills", "kills", bad="more")
 UNKNOWN: Final = stat("Orders of unknown outcome", "slipstream_gateway_unknown_orders", "orders", bad="more")
 POSITION: Final = graph("Position, lots", "slipstream_gateway_position_lots", "{{symbol}}")
@@ -150,6 +158,8 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
         (
             KILLS,
             UNKNOWN,
+            BREAKS,
+            COPY,
             SESSION,
             stat("Denials, last minute", "sum(increase(slipstream_gateway_denials_total[1m]))", "denied"),
             graph(
@@ -198,6 +208,7 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             ),
             graph("Orders on each leg a second", rate("slipstream_leg_seconds_count", "leg"), "{{leg}}"),
             *map(heat, LEGS),
+            graph("Executions that one session has told so far", "slipstream_drop_copy_waiting", "waiting"),
             graph("Orders that wait for the disk", "slipstream_gateway_held_orders", "held"),
             graph("Journal", "slipstream_gateway_journal_bytes", "size", unit="bytes"),
             quantiles("Runner: time to work off one fetch", "slipstream_runner_turn_seconds", "", ""),

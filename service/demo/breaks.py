@@ -11,6 +11,7 @@ from service.demo.operator import JSON, RUN_DIR, print_json
 from service.gateway import control_client
 from service.gateway.control import BreakView
 
+
 @click.group(invoke_without_command=True)
 @JSON
 @RUN_DIR

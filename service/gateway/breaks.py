@@ -196,6 +196,11 @@ class DropCopyBook:
         return self.up or not (self.enabled and self.required)
 
     @property
+    def waiting(self) -> int:
+        """Executions, and ends of orders, that only one session has told of and that are no break yet."""
+        return len(self.ours) + len(self.theirs) + len(self.ends)
+
+    @property
     def found(self) -> int:
         """Breaks since the journal began."""
         return self._last

@@ -102,7 +102,7 @@ def breaks_reply(state: State) -> BreaksReply:
             )
             for found in book.open.values()
         ),
-        waiting=len(book.ours) + len(book.theirs) + len(book.ends),
+        waiting=book.waiting,
         found=book.found,
     )
 

@@ -29,8 +29,6 @@ from service.gateway.order import Execution, Order
 from service.gateway.state import State
 from service.model.time import SECOND, Now
 
-CODE: Final = "DROP_COPY_BREAK"
-DOWN: Final = "DROP_COPY_DOWN"
 
 _PATIENCE: Final = 3 * SECOND
 _FIRST_PATIENCE: Final = 10 * SECOND
@@ -216,7 +214,7 @@ def _found(
     book.open[found.id] = found
     book.by_key[found.key] = found.id
     state.ledger.exposure(symbol).breaks += 1
-    state.alarm(CODE, str(found), symbol, now)
+    state.alarm("DROP_COPY_BREAK", str(found), symbol, now)
     return found
 
 
@@ -282,7 +280,7 @@ def sweep(state: State, now: Now) -> list[ExecutionReport]:
     if _down_due(book, now):
         book.down_told = True
         trading = "go_on" if book.lets_trade else "denied"
-        state.alarm(DOWN, f"session={book.session} new_orders={trading}", "", now)
+        state.alarm("DROP_COPY_DOWN", f"session={book.session} new_orders={trading}", "", now)
     golden = []
     while (half := _overdue(book.ours, book.up, book.since, book.tolerance, now)) is not None:
         waiting = book.ours.pop(half)

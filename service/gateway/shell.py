@@ -371,6 +371,8 @@ class Shell:
         state = self.core.state
         for symbol, exposure in state.ledger.exposures.items():
             self._sensor.on_exposure(symbol, exposure.position, exposure.working_buy, exposure.working_sell)
+        copy = state.drop_copy
+        self._sensor.on_drop_copy(copy.session, copy.up, len(copy.open), copy.waiting)
         self._sensor.on_state(
             live=len(state.ledger.live),
             unknown=sum(exposure.unknown for exposure in state.ledger.exposures.values()),

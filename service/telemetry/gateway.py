@@ -34,6 +34,17 @@ _WORKING = Gauge(
 )
 
 
+_COPY_UP = Gauge(
+    "slipstream_drop_copy_up", "1 while the drop copy session is logged on.", ["session"], registry=REGISTRY
+)
+_BREAKS = Gauge(
+    "slipstream_drop_copy_breaks", "Differences between trading session and drop copy.", registry=REGISTRY
+)
+_WAITING = Gauge(
+    "slipstream_drop_copy_waiting", "Executions that only one session has told of so far.", registry=REGISTRY
+)
+
+
 class GatewaySensor:
     """Hears of everything; does nothing."""
 
@@ -44,6 +55,7 @@ class GatewaySensor:
     def on_parent(self, event: str) -> None: ...
     def on_leg(self, leg: str, nanoseconds: int) -> None: ...
     def on_exposure(self, symbol: str, position: int, working_buy: int, working_sell: int) -> None: ...
+    def on_drop_copy(self, session: str, up: bool, breaks: int, waiting: int) -> None: ...
     def on_state(
         self, *, live: int, unknown: int, parents: int, held: int, kills: int, logged_on: bool, journal: int
     ) -> None: ...
@@ -81,6 +93,12 @@ class GatewayMetrics(GatewaySensor):
 
     def on_leg(self, leg: str, nanoseconds: int) -> None:
         self._legs[leg].observe(nanoseconds / 1e9)
+
+    def on_drop_copy(self, session: str, up: bool, breaks: int, waiting: int) -> None:
+        if session:
+            _COPY_UP.labels(session=session).set(1 if up else 0)
+        _BREAKS.set(breaks)
+        _WAITING.set(waiting)
 
     def on_exposure(self, symbol: str, position: int, working_buy: int, working_sell: int) -> None:
         _POSITION.labels(symbol=symbol).set(position)

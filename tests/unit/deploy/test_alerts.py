@@ -14,7 +14,7 @@ from service.risk import LossStage
 from tests.unit.deploy.supervision import ALERTS, METRIC, RECORDED, ROOT, families, script
 from tests.unit.deploy.tools import require
 
-RULE_TESTS = Path(__file__).with_name("alerts.yml")
+RULE_TESTS = sorted(Path(__file__).with_name("alerts").glob("*.yml"))
 RUNBOOKS = sorted(ROOT.glob("docs/runbooks/*.md"))
 ROUTES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
 SEVERITIES = {"critical", "warning", "info"}
@@ -22,13 +22,14 @@ SEVERITIES = {"critical", "warning", "info"}
 
 def test_rules_when_promtool_runs_their_tests_then_they_fire_as_they_should() -> None:
     done = subprocess.run(
-        [require("promtool"), "test", "rules", str(RULE_TESTS)], capture_output=True, text=True, check=False
+        [require("promtool"), "test", "rules", *RULE_TESTS], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_rules_when_compared_with_their_tests_then_each_alert_is_seen_to_fire_with_its_severity() -> None:
-    told = re.findall(r'alertname="(\w+)", severity="(\w+)"', RULE_TESTS.read_text())
+    text = "".join(file.read_text() for file in RULE_TESTS)
+    told = re.findall(r'alertname="(\w+)", severity="(\w+)"', text)
     assert set(told) == {(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS}
 
 
@@ -84,7 +85,7 @@ def exists(words: list[str]) -> bool:
     words = list(words)
     while isinstance(command, click.Group):
         if not words:
-            return False
+            return command.invoke_without_command
         found = command.get_command(click.Context(command), words.pop(0))
         if found is None:
             return False
