@@ -173,6 +173,9 @@ def run() -> list[Figure]:
                 calm_spread_bps=100,
                 calm_volatility_bps=100,
                 max_volume_bps=2_500,
+                max_participation_bps=2_500,
+                first_lots=1_000,
+                locate="not_required",
             )
         },
         levels=rates,

@@ -162,7 +162,8 @@ def limits_file(folder: Path) -> Path:
         f'\n[[instruments]]\nsymbol = "{s}"\nmax_order_quantity = 1000\nmax_order_value = 250_000\n'
         "collar_bps = 150\nmax_spread_bps = 100\nmax_long = 60_000\nmax_short = 60_000\nmax_gross = 100_000\n"
         "messages_per_second = 200\nmax_drift_bps = 500\ncalm_spread_bps = 25\n"
-        "calm_volatility_bps = 40\nmax_volume_bps = 1000\n"
+        "calm_volatility_bps = 40\nmax_volume_bps = 1000\nmax_participation_bps = 5_000\n"
+        'first_lots = 1_000_000\nlocate = "not_required"\n'
         for s in SYMBOLS
     )
     path = folder / "limits.toml"

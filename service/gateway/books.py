@@ -112,12 +112,14 @@ class Books:
     """All books.
 
     Attributes:
+        today: Lots bought and sold since the day began, by symbol, those of nobody here included (C9).
         moved: Books whose profit and loss may have changed since somebody looked.
     """
 
     def __init__(self) -> None:
         self.all: dict[tuple[Level, str], Book] = {}
         self.moved: dict[Book, None] = {}
+        self.today: dict[str, int] = {}
         self._units: dict[str, int] = {}
         self._marks: dict[str, int] = {}
         self._marked_at: dict[str, int] = {}
@@ -156,6 +158,7 @@ class Books:
     def trade(self, names: tuple[str, ...], symbol: str, side: Side, lots: int, money: int) -> None:
         """So many lots were filled for price x lots ``money`` (taken back, if negative)."""
         value = money * self._units.get(symbol, 0)
+        self.today[symbol] = self.today.get(symbol, 0) + lots
         for book, held in self._held(names, symbol):
             held.trade(side.sign * lots, side.sign * value)
             book.cash -= side.sign * value
@@ -168,6 +171,7 @@ class Books:
         day = market // DAY
         if day > self._day:
             self._day = day
+            self.today.clear()
             for book in self.all.values():
                 book.begin_day()
         self._marked_at[symbol] = utc

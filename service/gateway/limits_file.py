@@ -10,31 +10,44 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from service.model.orders import OrdType, TimeInForce
 from service.model.reference import Name, Reference
-from service.model.time import MILLISECOND
+from service.model.time import MICROSECOND, MILLISECOND
 from service.risk import ceilings
 from service.risk.limits import (
     EVERY,
+    CorrelationLimits,
     DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
     LevelLimits,
     Limits,
+    Locate,
     MarketDataLimits,
 )
 
 
 class LimitsFileError(ValueError):
     """The limits file cannot be used; the message names file, line, table and field."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Table(BaseModel):
@@ -138,11 +151,33 @@ class _Instrument(_Table):
     calm_volatility_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_VOLATILITY_BPS)] = 0
     max_volume_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_VOLUME_BPS)] = 0
     max_parent_quantity: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_PARENT_QUANTITY)] = 0
+    max_participation_bps: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_PARTICIPATION_BPS)] = 0
+    first_lots: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_FIRST_LOTS)] = 0
+    locate: Literal["required", "not_required"] = "required"
 
     soft_order_quantity: Annotated[int, Field(strict=True, ge=0)] | None = None
     soft_order_value: Annotated[Decimal, Field(ge=0)] | None = None
     soft_collar_bps: Annotated[int, Field(strict=True, ge=0)] | None = None
     soft_volume_bps: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+
+class _Locate(_Table):
+    """What a lender holds ready for a client's short sales (C15)."""
+
+    client: Name
+    symbol: Name
+    lots: _Position
+    until: AwareDatetime
+
+    def locate(self) -> Locate:
+        """As the gate takes it."""
+        nanoseconds = (self.until - _EPOCH) // timedelta(microseconds=1) * MICROSECOND
+        return Locate(client=self.client, symbol=self.symbol, lots=self.lots, until=nanoseconds)
+
+
+class _Correlation(_Table):
+    calm_percent: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_CALM_CORRELATION)] = 0
+    max_exposure: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_CORRELATED_EXPOSURE)] = Decimal(0)
 
 
 class _File(_Table):
@@ -158,6 +193,8 @@ class _File(_Table):
     clients: tuple[_Client, ...] = ()
     firms: tuple[_Level, ...] = ()
     instruments: tuple[_Instrument, ...] = ()
+    correlation: _Correlation = _Correlation()
+    locates: tuple[_Locate, ...] = ()
 
 
 _LEVELS: Final = {
@@ -201,6 +238,8 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
                 "add the instrument there or take the table out"
             )
         instruments[row.symbol] = InstrumentLimits(**row.model_dump(exclude={"symbol"}))
+    for n, locate in enumerate(file.locates):
+        _locate_fits(text, where, n, locate, reference)
     return Limits(
         version=hashlib.sha256(text.encode()).hexdigest()[:12],
         currency=file.currency or "",
@@ -215,6 +254,10 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         ),
         duplicates=DuplicateLimits(
             max_alike=file.duplicates.max_alike, window=file.duplicates.window_ms * MILLISECOND
+        ),
+        locates=tuple(row.locate() for row in file.locates),
+        correlation=CorrelationLimits(
+            calm_percent=file.correlation.calm_percent, max_exposure=file.correlation.max_exposure
         ),
     )
 
@@ -234,6 +277,16 @@ def _names_exist(text: str, where: str, table: str, number: int, row: _Level, re
             raise LimitsFileError(
                 f"{where}, line {_line(text, table, number, field)}: {table} {row.name}: {field}: "
                 f"{', '.join(strange)} is not in the reference file; correct the name or add it there"
+            )
+
+
+def _locate_fits(text: str, where: str, number: int, row: _Locate, reference: Reference) -> None:
+    clients = {client.name for client in reference.clients}
+    for field, name, known in (("client", row.client, clients), ("symbol", row.symbol, reference.by_symbol)):
+        if name not in known:
+            raise LimitsFileError(
+                f"{where}, line {_line(text, 'locates', number, field)}: locates {row.symbol}: {field}: "
+                f"{name} is not in the reference file; correct the name or add it there"
             )
 
 

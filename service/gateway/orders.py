@@ -26,7 +26,7 @@ from service.model.events import (
 from service.model.orders import CancelChild, OrdStatus, ReplaceChild, Side, Stamps, SubmitChild
 from service.model.time import Now
 from service.risk import Approved, Code, Denied
-from service.risk.snapshots import ChildFacts, ExposureFacts, Facts, HaltFacts
+from service.risk.snapshots import ChildFacts, CorrelatedFacts, ExposureFacts, Facts, HaltFacts
 
 APPROVED: Final = "approved"
 _SOFT: Final = frozenset(code.value for code in Code if code.control == "C20")
@@ -93,17 +93,15 @@ def _follow(
     approved = outcome == APPROVED
     if outcome == Code.THROTTLE_TRIPPED and parent is not None:
         _trip(state, parent.order.policy, now)
-    if isinstance(command, SubmitChild):
-        if parent is not None:
-            _use_number(parent, command.child_id)
-        if approved and parent is not None:
-            _submit(state, given.runner, command, parent, verdict, now)
-    elif approved and parent is not None and order is not None:
-        _replace(state, command, parent, order, verdict, now)
-    if outcome in _SOFT and isinstance(command, SubmitChild) and not again:
-        verdict = _hold(state, runner, command, verdict, outcome, now)
+    if approved and parent is not None:
+        if isinstance(command, SubmitChild):
+            _submit(state, runner, command, parent, verdict, now)
+        elif order is not None:
+            _replace(state, command, parent, order, verdict, now)
     if isinstance(verdict, Approved) and approved and verdict.uses:
         warn(state, verdict.uses, now)
+    if outcome in _SOFT and isinstance(command, SubmitChild) and not again:
+        verdict = _hold(state, runner, command, verdict, outcome, now)
     if isinstance(verdict, Denied) and not approved:
         _deny(state, command, parent, verdict, now)
     return outcome
@@ -154,6 +152,7 @@ def _facts(
             working_sell=exposure.working_sell,
             own_bid=state.ledger.resting.best(symbol, Side.BUY),
             own_ask=state.ledger.resting.best(symbol, Side.SELL),
+            traded=max(0, state.ledger.books.today.get(symbol, 0)),
         ),
         levels=state.ledger.books.facts(names, symbol),
         traffic=state.traffic.facts(
@@ -167,7 +166,31 @@ def _facts(
             reduce_only=state.kills.reducing(scopes, command.model, venue) if state.kills.engaged else "",
         ),
         child=child,
+        correlated=_correlated(state, symbol),
     )
+
+
+def _correlated(state: State, symbol: str) -> tuple[CorrelatedFacts, ...]:
+    """What we hold and work in instruments that this one moves with, by its newest reference facts."""
+    reference = state.market.get(symbol)
+    if reference is None or not reference.correlated:
+        return ()
+    found = []
+    for other in reference.correlated:
+        held = state.ledger.exposures.get(other.symbol)
+        if held is not None and (held.position or held.working_buy or held.working_sell):
+            facts = state.market.get(other.symbol)
+            found.append(
+                CorrelatedFacts(
+                    symbol=other.symbol,
+                    percent=other.percent,
+                    position=held.position,
+                    working_buy=held.working_buy,
+                    working_sell=held.working_sell,
+                    price=facts.reference if facts is not None else 0,
+                )
+            )
+    return tuple(found)
 
 
 def _use_number(parent: Parent, child_id: str) -> None:

@@ -4,18 +4,21 @@ from service.risk.denials import Code, Denied
 from service.risk.gate import Approved, ForgedApproval, Gate
 from service.risk.limits import (
     LEVELS,
+    CorrelationLimits,
     DuplicateLimits,
     ExecutionPolicy,
     InstrumentLimits,
     Level,
     LevelLimits,
     Limits,
+    Locate,
     LossStage,
     MarketDataLimits,
 )
 from service.risk.money import value_unit
 from service.risk.snapshots import (
     ChildFacts,
+    CorrelatedFacts,
     ExposureFacts,
     Facts,
     HaltFacts,
@@ -32,6 +35,8 @@ __all__ = [
     "Approved",
     "ChildFacts",
     "Code",
+    "CorrelatedFacts",
+    "CorrelationLimits",
     "Denied",
     "DuplicateLimits",
     "ExecutionPolicy",
@@ -45,6 +50,7 @@ __all__ = [
     "LevelFacts",
     "LevelLimits",
     "Limits",
+    "Locate",
     "LossStage",
     "MarketDataLimits",
     "MarketFacts",

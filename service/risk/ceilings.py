@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from service.model.time import MILLISECOND, SECOND
+from service.model.time import HOUR, MILLISECOND, SECOND
 
 MAX_ORDER_QUANTITY: Final = 1_000_000
 """Lots of one order (C4)."""
@@ -40,6 +40,21 @@ MAX_CALM_VOLATILITY_BPS: Final = 250
 
 MAX_VOLUME_BPS: Final = 2_500
 """Position and working orders as a share of an average day's volume (C9)."""
+
+MAX_PARTICIPATION_BPS: Final = 5_000
+"""What we trade in an instrument in a day as a share of the day's volume so far (C9)."""
+
+MAX_FIRST_LOTS: Final = 1_000_000
+"""Lots of a day, per instrument, that need no share of the volume (C9)."""
+
+MAX_CALM_CORRELATION: Final = 90
+"""Per cent of correlation up to which two instruments count each by itself (C9)."""
+
+MAX_CORRELATED_EXPOSURE: Final = Decimal(500_000_000)
+"""Currency units of what moves together (C9)."""
+
+MAX_LOCATE_AHEAD: Final = 24 * HOUR
+"""How far ahead of market time a locate's end may lie for it to count (C15)."""
 
 MAX_POSITION: Final = 10_000_000
 """Lots long or short in one instrument, working orders counted (C12)."""

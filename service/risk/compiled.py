@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -16,6 +17,7 @@ from service.risk.limits import (
     Level,
     LevelLimits,
     Limits,
+    Locate,
     LossStage,
 )
 from service.risk.money import to_value, value_unit
@@ -43,6 +45,7 @@ class Bounds:
         unit: Units of value (``service.risk.money``) in one price unit x lot.
         max_order_value: Price units x lots.
         max_gross: At most its share of an average day's volume, and nothing where that is unknown.
+        warn_first_lots: Below it nobody is warned, and no volume is asked for.
         soft: Some soft limit is tighter than the hard one, and has to be asked (C20).
     """
 
@@ -53,15 +56,18 @@ class Bounds:
         "calm_volatility_bps",
         "collar_bps",
         "currency",
+        "first_lots",
         "max_drift_bps",
         "max_gross",
         "max_long",
         "max_order_quantity",
         "max_order_value",
         "max_parent_quantity",
+        "max_participation_bps",
         "max_short",
         "max_spread_bps",
         "messages_per_second",
+        "needs_locate",
         "soft",
         "soft_collar_bps",
         "soft_gross",
@@ -69,6 +75,7 @@ class Bounds:
         "soft_order_value",
         "tick",
         "unit",
+        "warn_first_lots",
         "warn_gross",
         "warn_long",
         "warn_short",
@@ -89,6 +96,10 @@ class Bounds:
         self.max_short = min(limits.max_short, ceilings.MAX_POSITION)
         share = min(limits.max_volume_bps, ceilings.MAX_VOLUME_BPS)
         self.max_gross = min(limits.max_gross, ceilings.MAX_GROSS, instrument.reference_volume * share // BPS)
+        self.max_participation_bps = min(limits.max_participation_bps, ceilings.MAX_PARTICIPATION_BPS)
+        self.first_lots = min(limits.first_lots, ceilings.MAX_FIRST_LOTS)
+        self.warn_first_lots = half(self.first_lots)
+        self.needs_locate = limits.locate != "not_required"
         self.max_drift_bps = min(limits.max_drift_bps, ceilings.MAX_DRIFT_BPS)
         # Compared with what the feed measures, which is a float.
         self.calm_spread_bps = float(min(limits.calm_spread_bps, ceilings.MAX_CALM_SPREAD_BPS))
@@ -156,6 +167,13 @@ class Permission:
 
 def _written_out(given: frozenset[str], everything: Iterable[str]) -> frozenset[str]:
     return frozenset(everything) if EVERY in given else given
+
+
+def _by_client_and_symbol(given: Iterable[Locate]) -> Mapping[tuple[str, str], list[Locate]]:
+    found: defaultdict[tuple[str, str], list[Locate]] = defaultdict(list)
+    for locate in given:
+        found[locate.client, locate.symbol].append(locate)
+    return dict(found)
 
 
 class LevelBounds:
@@ -232,6 +250,9 @@ class Compiled:
     Attributes:
         instruments: Symbols of the reference file.
         others: Permission of strategies that have none of their own; ``None`` denies them.
+        locates: By client and symbol (C15).
+        calm_correlation, max_correlated: Per cent, and units of value (C9).
+        units: Units of value in one price unit x lot, of every instrument of the reference file.
         restricted: Symbols; ``None``, where nobody said which, denies everything (C15).
         session_busy_from: Like the others' ``busy_from``.
     """
@@ -242,9 +263,12 @@ class Compiled:
         "_rows",
         "alike_window",
         "bounds",
+        "calm_correlation",
         "currency",
         "instruments",
+        "locates",
         "max_alike",
+        "max_correlated",
         "max_heartbeat_age",
         "max_reference_age",
         "others",
@@ -253,10 +277,15 @@ class Compiled:
         "restricted",
         "session_busy_from",
         "session_rate",
+        "units",
     )
 
     def __init__(self, limits: Limits, reference: Reference) -> None:
         self.instruments = frozenset(reference.by_symbol)
+        self.units = {i.symbol: value_unit(i) for i in reference.instruments}
+        self.locates = _by_client_and_symbol(limits.locates)
+        self.calm_correlation = min(limits.correlation.calm_percent, ceilings.MAX_CALM_CORRELATION)
+        self.max_correlated = to_value(min(limits.correlation.max_exposure, ceilings.MAX_CORRELATED_EXPOSURE))
         self.currency = limits.currency
         self.restricted = limits.restricted
         self.reduce_only_kill = limits.reduce_only_kill

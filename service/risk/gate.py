@@ -11,7 +11,19 @@ from typing import Any, Final, NoReturn, final
 from service.model.orders import OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
 from service.model.reference import Reference
 from service.model.time import Now
-from service.risk import admission, bands, calm, exposure, market, permission, repetition, soft, standing
+from service.risk import (
+    admission,
+    bands,
+    borrowing,
+    calm,
+    exposure,
+    liquidity,
+    market,
+    permission,
+    repetition,
+    soft,
+    standing,
+)
 from service.risk.compiled import Compiled
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Check, Judged
@@ -188,10 +200,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     market.value,
     exposure.reduce_only,
     exposure.position,
+    borrowing.located,
     exposure.self_match,
     exposure.levels,
     calm.drift,
     calm.tightened,
+    liquidity.participation,
+    liquidity.correlated,
     repetition.alike,
     repetition.rate,
     repetition.throttle,

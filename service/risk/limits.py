@@ -44,6 +44,32 @@ class LossStage(enum.IntEnum):
     HALTED = 100
 
 
+class Locate(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares that a lender holds ready for a client's short sales (C15).
+
+    Attributes:
+        lots: How far below nothing the client's position may go; what it holds elsewhere may be in it.
+        until: Market time.
+    """
+
+    client: str
+    symbol: str
+    lots: int
+    until: int
+
+
+class CorrelationLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What instruments that move together may come to (C9).
+
+    Attributes:
+        calm_percent: Correlation, of either sign, beyond which two of them count as one.
+        max_exposure: Currency units of all that counts as one.
+    """
+
+    calm_percent: int = 0
+    max_exposure: Decimal = Decimal(0)
+
+
 class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one instrument.
 
@@ -61,6 +87,9 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
         soft_order_quantity, soft_order_value, soft_collar_bps, soft_volume_bps: Like the hard limits of these
             names, and at most as loose; past them an order waits for people (C20). ``None`` sets none.
         max_volume_bps: ``max_gross`` as a share of the average day's volume, if that is less (C9).
+        max_participation_bps: What we trade and work in a day as a share of the day's volume so far (C9).
+        first_lots: So many lots of a day need no share of the volume (C9).
+        locate: ``not_required`` where it is easy to borrow; anything else needs one for a short sale (C15).
     """
 
     max_order_quantity: int = 0
@@ -75,6 +104,9 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     calm_spread_bps: int = 0
     calm_volatility_bps: int = 0
     max_volume_bps: int = 0
+    max_participation_bps: int = 0
+    first_lots: int = 0
+    locate: str = "required"
     max_parent_quantity: int = 0
     soft_order_quantity: int | None = None
     soft_order_value: Decimal | None = None
@@ -148,6 +180,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         reduce_only_kill: A kill may let out what only makes holdings smaller; else it is a full one (C26).
         strategies: Execution policies by name of the strategy.
         instruments: By symbol. An instrument that is not here is denied.
+        locates: What clients may sell short where a locate is required (C15).
         levels: By level and name; the name ``*`` stands for every name that has no row of its own.
     """
 
@@ -160,6 +193,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     levels: Mapping[tuple[Level, str], LevelLimits] = {}
     market_data: MarketDataLimits = MarketDataLimits()
     duplicates: DuplicateLimits = DuplicateLimits()
+    locates: tuple[Locate, ...] = ()
+    correlation: CorrelationLimits = CorrelationLimits()
 
     def at(self, level: Level, name: str) -> LevelLimits:
         """Limits of ``name`` at ``level``; all zero where nobody set any."""

@@ -70,6 +70,7 @@ class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     Attributes:
         own_bid, own_ask: Highest buy and lowest sell of ours that rest in the market, price units; 0 is none.
+        traded: Bought and sold today.
     """
 
     position: int
@@ -77,6 +78,23 @@ class ExposureFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     working_sell: int
     own_bid: int
     own_ask: int
+    traded: int = 0
+
+
+class CorrelatedFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What we hold and work, lots, in an instrument that moves with the order's (``ref.v1``).
+
+    Attributes:
+        percent: Their correlation, -100 to 100.
+        price: Its reference price, price units; 0 if there is none.
+    """
+
+    symbol: str
+    percent: int
+    position: int
+    working_buy: int
+    working_sell: int
+    price: int
 
 
 class LevelFacts(msgspec.Struct, frozen=True, gc=False):
@@ -121,6 +139,7 @@ class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         logged_on: The FIX session is up.
         unknown_orders: Orders of this instrument whose outcome only the broker knows.
         throttled: The strategy has tripped its throttle and nobody has armed it since (C8).
+        clock: Why our own clock is not to be trusted; empty if it is (C47).
         reduce_only: Scope of a kill under which this order may only reduce; empty if none covers it (C26).
     """
 
@@ -129,6 +148,7 @@ class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     unknown_orders: int
     throttled: bool
     reduce_only: str = ""
+    clock: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -137,6 +157,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     Attributes:
         levels: In the order of ``LEVELS``.
         child: There for a replace of a known child.
+        correlated: Of the instruments that the order's moves with, those of which we hold or work anything.
         lifted: Soft blocks that two people have lifted for this one order (C44).
     """
 
@@ -147,4 +168,5 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     traffic: TrafficFacts
     halt: HaltFacts
     child: ChildFacts | None = None
+    correlated: tuple[CorrelatedFacts, ...] = ()
     lifted: tuple[Code, ...] = ()

@@ -67,6 +67,9 @@ INSTRUMENT = build(
     calm_spread_bps=near(ceilings.MAX_CALM_SPREAD_BPS),
     calm_volatility_bps=near(ceilings.MAX_CALM_VOLATILITY_BPS),
     max_volume_bps=near(ceilings.MAX_VOLUME_BPS),
+    max_participation_bps=near(ceilings.MAX_PARTICIPATION_BPS),
+    first_lots=near(ceilings.MAX_FIRST_LOTS),
+    locate=st.sampled_from(["not_required", "required"]),
 )
 LEVEL = build(
     LevelLimits,
@@ -120,7 +123,11 @@ LOOSEST = Limits(
     },
     instruments={
         "AURA": InstrumentLimits(
-            **{**dict.fromkeys(InstrumentLimits.__struct_fields__, LOOSE), "max_order_value": Decimal(LOOSE)}
+            **{
+                **dict.fromkeys(InstrumentLimits.__struct_fields__, LOOSE),
+                "max_order_value": Decimal(LOOSE),
+                "locate": "not_required",
+            }
         )
     },
     levels={

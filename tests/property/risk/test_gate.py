@@ -73,6 +73,9 @@ max_drift_bps = 500
 calm_spread_bps = 25
 calm_volatility_bps = 40
 max_volume_bps = 300
+max_participation_bps = 1000
+first_lots = 100_000
+locate = "not_required"
 """
 LONG, SHORT, GROSS, LARGEST, COLLAR = 500, 400, 900, 300, 100
 PARENTS = {"P1": (Side.BUY, 700), "P2": (Side.SELL, 600), "P3": (Side.BUY, 250)}

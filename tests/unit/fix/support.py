@@ -74,6 +74,9 @@ def _gate(currency: str, venue: str) -> Gate:
         calm_spread_bps=100,
         calm_volatility_bps=100,
         max_volume_bps=2_500,
+        max_participation_bps=5_000,
+        first_lots=10_000,
+        locate="not_required",
     )
     million = Decimal(1_000_000)
     row_of_all = LevelLimits(

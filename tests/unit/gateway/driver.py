@@ -410,6 +410,7 @@ def digest(core: Core) -> dict[str, Any]:
             for key, book in ledger.books.all.items()
             if book.holdings
         },
+        "today": {symbol: lots for symbol, lots in ledger.books.today.items() if lots},
         "progress": {
             p: (g.filled, g.money, g.working, list(g.live))
             for p, g in ledger.parents.items()

@@ -15,6 +15,7 @@ from service.risk import (
     LEVELS,
     Approved,
     ChildFacts,
+    CorrelationLimits,
     Denied,
     DuplicateLimits,
     ExecutionPolicy,
@@ -71,6 +72,9 @@ INSTRUMENT_LIMITS = InstrumentLimits(
     calm_spread_bps=10,
     calm_volatility_bps=20,
     max_volume_bps=1000,
+    max_participation_bps=1000,
+    first_lots=20_000,
+    locate="not_required",
 )
 
 
@@ -105,6 +109,7 @@ LIMITS = Limits(
         (Level.FIRM, "*"): level(messages_per_second=28),
     },
     duplicates=DuplicateLimits(max_alike=3, window=SECOND),
+    correlation=CorrelationLimits(calm_percent=60, max_exposure=Decimal(300_000)),
     market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=2 * SECOND),
 )
 

@@ -416,7 +416,7 @@ def test_the_loosest_configuration_is_still_refused_by_the_ceiling_of_gross(
 ) -> None:
     """In an instrument that trades so much that its share of the volume is no limit."""
     gate = Gate(loosest(), traded(1 << 60))
-    given = facts(exposure_working_sell=ceilings.MAX_GROSS + selling, **HUGE_PARENT)
+    given = facts(exposure_working_sell=ceilings.MAX_GROSS + selling, ref_volume=1 << 60, **HUGE_PARENT)
     verdict = gate.check(submit(), given, NOW)
     assert isinstance(verdict, Denied) is not allowed
     assert allowed or verdict.code == "MAX_GROSS"
