@@ -24,6 +24,7 @@ from service.gateway.control import (
     Challenge,
     ChallengeRequest,
     Credentials,
+    ExposureRow,
     Propose,
     ProposeReply,
 )
@@ -104,6 +105,12 @@ class GatewayRoutes(Controller):
         reply = await control_client.orders(console.hub.run_dir)
         return [_order(order) for order in reply.orders]
 
+    @get("/exposure", guards=[needs(Right.SEE)], summary="What is held, won and lost, and limits used")
+    async def exposure(self, state: State) -> list[dict[str, Any]]:
+        console: Console = state.console
+        reply = await control_client.exposure(console.hub.run_dir)
+        return [_exposure(row) for row in reply.rows]
+
     @post("/reconcile", guards=[needs(Right.RECONCILE), fresh], status_code=200, summary="Ask the broker")
     async def reconcile(self, request: Asking, data: Comment, state: State) -> dict[str, int]:
         console: Console = state.console
@@ -169,6 +176,29 @@ class GatewayRoutes(Controller):
         address = control_address(console.hub.run_dir)
         with console.pressed(request.user, f"approve {data.action}", data.target, data.reason):
             return _plain(await control_client.ask(address, given, ApproveReply))
+
+
+def _exposure(row: ExposureRow) -> dict[str, Any]:
+    """Amounts as numbers for a page; the gate itself never sees one of them."""
+    amounts = ("long", "short", "gross", "net", "working", "notional", "credit", "realised", "open")
+    return {
+        "level": row.level,
+        "name": row.name,
+        "position": row.position,
+        **{name: float(getattr(row, name)) for name in amounts},
+        "profit_loss": float(row.realised + row.open),
+        "used": max((use.share for use in row.limits), default=0.0),
+        "limits": [
+            {
+                "control": use.control,
+                "limit": use.limit,
+                "used": float(use.used),
+                "most": float(use.most),
+                "share": use.share,
+            }
+            for use in row.limits
+        ],
+    }
 
 
 def _credentials(proof: Proof) -> Credentials:

@@ -15,7 +15,7 @@ from service.console.desk import check_policy, command, new_id
 from service.console.errors import Conflict, Refusal
 from service.console.estimate import CostNow, Estimate, before_trading, taking_now
 from service.console.hub import Hub
-from service.console.parameters import OBJECTIVES, parameters
+from service.console.parameters import OBJECTIVES, parameters, unit_for_people
 from service.console.planned import planned
 from service.console.rows import ChildRow, DecisionRow, FillRow, ParentRow
 from service.console.sessions import Session
@@ -271,7 +271,7 @@ def policy_ticket(name: str) -> dict[str, Any]:
             {
                 "name": taken.declared.name,
                 "kind": taken.declared.type.__name__ if not taken.declared.choices else "choice",
-                "unit": taken.declared.unit,
+                "unit": unit_for_people(taken.declared.name),
                 "help": taken.declared.help,
                 "amendable": taken.declared.amendable,
                 "low": taken.declared.low,
