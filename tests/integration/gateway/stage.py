@@ -26,6 +26,7 @@ from service.model.orders import (
     NewParent,
     OrdType,
     ParentOrder,
+    ReplaceChild,
     Side,
     Stamps,
     SubmitChild,
@@ -190,6 +191,18 @@ class Runner:
             "stamps": Stamps(decided=time.time_ns()),
         }
         self._client.send(SubmitChild(**{**fields, **changes}))
+
+    def replace(self, child_id: str, quantity: int, price: int) -> None:
+        parent_id = child_id.rpartition(".")[0]
+        self._client.send(
+            ReplaceChild(
+                child_id=child_id,
+                parent_id=parent_id,
+                parent_version=self.parents[parent_id].version,
+                quantity=quantity,
+                price=price,
+            )
+        )
 
     def cancel(self, child_id: str) -> None:
         self._client.send(CancelChild(child_id=child_id, parent_id=child_id.rpartition(".")[0]))
