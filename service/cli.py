@@ -27,6 +27,7 @@ ROLES: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "broker-sim": ("service.simulation.role", "BrokerSettings", "a broker that matches against the market"),
     "recorder": ("service.recorder.role", "RecorderSettings", "every topic to Parquet files"),
+    "console": ("service.console.role", "ConsoleSettings", "the control API and the page for people"),
     "kafka": ("service.demo.kafka_role", "KafkaSettings", "a local Apache Kafka"),
 }
 """Name to module, settings class and what it is."""
@@ -450,7 +451,8 @@ class _Supervision(click.Group):
     """A group whose commands are imported when they are asked for."""
 
     def _group(self) -> click.Group:
-        module = "service.demo.orders" if self.name == "orders" else "service.demo.supervision"
+        own = {"orders": "service.demo.orders", "users": "service.demo.users"}
+        module = own.get(self.name or "", "service.demo.supervision")
         found: click.Group = importlib.import_module(module).GROUPS[self.name]
         return found
 
@@ -468,6 +470,7 @@ for _name, _help in (
     ("book", "Book what only the drop copy tells, two people together."),
     ("limits", "Show the limits in force, or change them, two people together."),
     ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
+    ("users", "Keep the file of the console's users."),
 ):
     main.add_command(_Supervision(_name, help=_help))
 
