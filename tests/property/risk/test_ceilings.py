@@ -14,6 +14,8 @@ from service.model.time import SECOND
 from service.risk import (
     LEVELS,
     Approved,
+    CorrelatedFacts,
+    CorrelationLimits,
     DuplicateLimits,
     ExecutionPolicy,
     Facts,
@@ -23,6 +25,7 @@ from service.risk import (
     LevelFacts,
     LevelLimits,
     Limits,
+    Locate,
     LossStage,
     MarketDataLimits,
     ceilings,
@@ -105,6 +108,21 @@ LIMITS = build(
     duplicates=build(
         DuplicateLimits, max_alike=near(ceilings.MAX_ALIKE), window=st.sampled_from([0, 1, SECOND])
     ),
+    correlation=build(
+        CorrelationLimits,
+        calm_percent=near(ceilings.MAX_CALM_CORRELATION),
+        max_exposure=money(ceilings.MAX_CORRELATED_EXPOSURE),
+    ),
+    locates=st.lists(
+        build(
+            Locate,
+            client=st.just("NORTHWIND"),
+            symbol=st.just("AURA"),
+            lots=near(ceilings.MAX_POSITION),
+            until=near(ceilings.MAX_LOCATE_AHEAD).map(lambda ahead: NOW.market + ahead),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 LOOSEST = Limits(
     currency="USD",
@@ -141,6 +159,7 @@ LOOSEST = Limits(
     },
     market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
     duplicates=DuplicateLimits(max_alike=LOOSE, window=1),
+    correlation=CorrelationLimits(calm_percent=LOOSE, max_exposure=Decimal(LOOSE)),
 )
 
 LOTS = seldom(near(ceilings.MAX_POSITION, ceilings.MAX_GROSS) | st.integers(0, 2000))
@@ -149,6 +168,17 @@ VALUE = seldom(
 )
 COUNT = seldom(near(ceilings.MAX_MESSAGES_PER_SECOND))
 BPS = seldom(st.floats(0, 1000) | st.sampled_from([250.0, 251.0, float("nan"), float("inf"), -1.0]), 1.0)
+
+
+MOVES_TOGETHER = build(
+    CorrelatedFacts,
+    symbol=st.just("AURA"),
+    percent=st.integers(-100, 100) | st.sampled_from([-91, -90, 90, 91]),
+    position=near(ceilings.MAX_POSITION) | near(ceilings.MAX_POSITION).map(int.__neg__),
+    working_buy=st.integers(0, 1000),
+    working_sell=st.integers(0, 1000),
+    price=st.just(PRICE),
+)
 
 
 @st.composite
@@ -163,6 +193,7 @@ def worlds(draw: st.DrawFn) -> Facts:
         ts_utc=NOW.utc - draw(seldom(near(ceilings.MAX_REFERENCE_AGE))),
         spread_bps=draw(BPS),
         volatility_bps=draw(BPS),
+        volume=draw(seldom(near(2 * ceilings.MAX_FIRST_LOTS), 1 << 40)),
     )
     rows = [
         LevelFacts(draw(VALUE), draw(VALUE), LossStage.NORMAL, draw(LOTS), draw(LOTS), draw(LOTS))
@@ -187,7 +218,9 @@ def worlds(draw: st.DrawFn) -> Facts:
             position=draw(LOTS) * draw(st.sampled_from([-1, 1])),
             working_buy=draw(LOTS),
             working_sell=draw(LOTS),
+            traded=draw(seldom(near(ceilings.MAX_FIRST_LOTS))),
         ),
+        correlated=draw(seldom(st.lists(MOVES_TOGETHER, max_size=2).map(tuple), ())),
         levels=tuple(rows),
         traffic=msgspec.structs.replace(
             FACTS.traffic,
@@ -238,6 +271,20 @@ def within_the_ceilings(command: SubmitChild | ReplaceChild, world: Facts) -> No
         assert held.working_sell + more - held.position <= ceilings.MAX_POSITION
     gross = abs(held.position) + held.working_buy + held.working_sell + more
     assert gross <= min(ceilings.MAX_GROSS, VOLUME * ceilings.MAX_VOLUME_BPS // 10_000)
+    less = -held.position - held.working_buy if sign > 0 else held.position - held.working_sell
+    if more > max(less, 0):
+        ours = held.traded + held.working_buy + held.working_sell + more
+        assert ours <= max(
+            ceilings.MAX_FIRST_LOTS, reference.volume * ceilings.MAX_PARTICIPATION_BPS // 10_000
+        )
+        worst = max(
+            held.position + held.working_buy if sign > 0 else held.working_sell - held.position, -more
+        )
+        for other in world.correlated:
+            long = other.percent * sign > 0
+            lots = other.position + other.working_buy if long else other.working_sell - other.position
+            if abs(other.percent) > ceilings.MAX_CALM_CORRELATION and lots > 0:
+                assert (worst + more + lots) * PRICE // 10_000 <= ceilings.MAX_CORRELATED_EXPOSURE
     for row in world.levels:
         buying, selling = (row.buying + more, row.selling) if sign > 0 else (row.buying, row.selling + more)
         before = max(row.lots + row.buying, row.selling - row.lots)
