@@ -9,8 +9,8 @@ from typing import Final
 
 import click
 
-from service.demo.operator import JSON, print_json
 from service.demo.breaks import breaks
+from service.demo.operator import JSON, print_json
 from service.gateway import control_client
 from service.model.events import ChildSnapshot
 from service.model.orders import OrdStatus, Side

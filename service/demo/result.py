@@ -22,6 +22,7 @@ from service.tca.tape import Tape
 from service.transport.topics import DECISIONS, MD, ORDERS, REF, RISK
 
 BROKER_LOG = Path("broker") / "fills.jsonl"
+DROP_COPY = Path("fix") / "drop-copy"
 RECORDING = "recording"
 REFERENCE = "reference.toml"
 
@@ -37,6 +38,7 @@ class Result:
     Attributes:
         broker: Totals of the broker's own log; None with a broker of somebody else's.
         differences: Fills in one and not in the other; None without the broker's log.
+        breaks: Differences between trading session and drop copy that were found; None without a drop copy.
         seen: How often each of ``blotter.MOMENTS`` came; ``moments`` is the first of each.
         complete: The recorder read every topic to its end.
         must_fill: Parents that are to be complete at the end of their window, and were not cancelled.
@@ -47,6 +49,7 @@ class Result:
     ours: Totals
     broker: Totals | None
     differences: list[Difference] | None
+    breaks: int | None
     denials: dict[str, int]
     alarms: dict[str, int]
     latency: dict[str, Quantiles]
@@ -81,6 +84,7 @@ def result_of(run_dir: Path, *, hashes: bool = False) -> Result:
         ours=totals(mine, reference),
         broker=None if theirs is None else totals(theirs, reference),
         differences=None if theirs is None else divergence(mine, theirs),
+        breaks=blotter.alarms["DROP_COPY_BREAK"] if (run_dir / DROP_COPY).exists() else None,
         denials=dict(blotter.denials),
         alarms=dict(blotter.alarms),
         latency=blotter.latencies.quantiles(),
@@ -176,6 +180,7 @@ def document(result: Result, reference: Reference) -> dict[str, Any]:
         "divergence": None
         if differences is None
         else [_difference_document(difference, reference) for difference in differences],
+        "drop_copy_breaks": result.breaks,
         "denials": result.denials,
         "alarms": result.alarms,
         "latency_us": {leg: asdict(q) for leg, q in result.latency.items()},
@@ -238,6 +243,8 @@ def shortcomings(result: Result, expected: list[str]) -> list[str]:
             found.append(f"{parent_id} did not finish: {cost.state}, {done}; {cost.reason}")
     if result.differences:
         found.append(f"{len(result.differences)} fills differ from the broker's log")
+    if result.breaks:
+        found.append(f"{result.breaks} executions differ between the trading session and the drop copy")
     if not result.complete:
         found.append("the recording is not complete")
     return found

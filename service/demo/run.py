@@ -40,6 +40,7 @@ RUN_FILE: Final = "run.json"
 LINE_SECONDS: Final = 5.0
 # A broker some way off, so that a cancel under way and a fill can pass each other.
 BROKER: Final = ("--entry-latency-ms", "8", "--response-latency-ms", "4")
+DROP_COPY: Final = "SLIPDROP"
 # After the session's end the gateway cancels what is left and waits for the broker's word.
 GRACE_SECONDS: Final = 30.0
 KILL_SECONDS: Final = 8.0
@@ -179,9 +180,9 @@ class Demo:
         if broker is None:
             port = free_port()
             broker = f"127.0.0.1:{port}"
-            await roles.start(
-                "broker-sim", [*common, *BROKER, "--port", str(port), "--seed", str(options.seed)]
-            )
+            simulator = [*BROKER, "--port", str(port), "--seed", str(options.seed), "--drop-copy", DROP_COPY]
+            await roles.start("broker-sim", [*common, *simulator])
+            session += ["--drop-copy", broker, "--drop-copy-sender-comp-id", DROP_COPY]
         else:
             session += ["--sender-comp-id", options.sender_comp_id] if options.sender_comp_id else []
             session += ["--target-comp-id", options.target_comp_id] if options.target_comp_id else []

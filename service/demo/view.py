@@ -222,6 +222,8 @@ def _agreement(result: Result) -> str:
     lines += [
         f"divergence only {d.only}: {' '.join(str(v) for v in d.execution)}" for d in result.differences[:20]
     ]
+    if result.breaks is not None:
+        lines.append(f"drop copy  breaks {result.breaks}")
     return "\n".join(lines)
 
 

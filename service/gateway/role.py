@@ -80,8 +80,8 @@ class GatewaySettings(HotRoleSettings):
     drop_copy_session: str = Field(
         "", description="table of that file: the session on which the broker copies every execution report"
     )
-    drop_copy: str | None = Field(
-        None, pattern=r"^.+:\d+$", description="HOST:PORT of the drop copy session, in place of the table's"
+    drop_copy: str = Field(
+        "", pattern=r"^(.+:\d+)?$", description="HOST:PORT of the drop copy session, in place of the table's"
     )
     drop_copy_sender_comp_id: str | None = Field(
         None, description="our SenderCompID (49) there, in place of the table's"

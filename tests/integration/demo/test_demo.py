@@ -94,6 +94,7 @@ def test_every_parent_completes_and_the_status_is_good(finished: Run) -> None:
 def test_our_fills_and_the_brokers_log_are_the_same_set_and_the_same_money(finished: Run) -> None:
     document = finished.document
     assert document["divergence"] == []
+    assert document["drop_copy_breaks"] == 0
     assert document["ours"] == document["broker"]
     assert document["ours"]["fills"] > 0
     assert document["ours"]["quantity"] == sum(p["filled"] for p in document["parents"])

@@ -55,6 +55,7 @@ def result(id_: str) -> Result:
         ours=Totals(0, 0, REFERENCE.by_symbol["AURA"].money(0)),
         broker=None,
         differences=None,
+        breaks=None,
         denials={},
         alarms={},
         latency={},
