@@ -21,6 +21,7 @@ from service.fix.messages import (
 from service.gateway import (
     arming,
     authority,
+    disconnects,
     dropcopy,
     killing,
     losses,
@@ -49,6 +50,7 @@ from service.gateway.inputs import (
     Input,
     Intent,
     KillInput,
+    LineCut,
     Noted,
     ParentInput,
     Proposed,
@@ -102,6 +104,7 @@ class Core:
             DropCopy: lambda given, now: dropcopy.drop_copy(self.state, given, now),
             DropCopySession: lambda given, now: dropcopy.session(self.state, given, now),
             BreakExplained: self._break_explained,
+            LineCut: lambda given, now: disconnects.cut(self.state, given, now),
             Reserved: lambda given, _: self._reserved(given),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
@@ -184,12 +187,14 @@ class Core:
         )
         state.risk_event(event, given.session)
         if was and not given.reachable:
+            disconnects.lost(state, now)
             for order in list(state.ledger.live.values()):
                 if order.sent:
                     order.stale = True
                     lost_sight(state, order, "the session was lost", now)
         elif given.reachable and not was:
             state.drop_copy.trading_since = now.utc
+            disconnects.back(state, now)
         if given.logged_on and not was:
             killing.logged_on(state, now)
             reconcile.logged_on(state, now)

@@ -47,6 +47,8 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         drop_copy_tolerance: UTC nanoseconds that one session may be behind the other.
         drop_copy_required: Nothing new is sent while the drop copy session is down.
         drop_copy_golden: What it alone tells is booked after the tolerance.
+        cancel_on_disconnect: The broker is declared to cancel our orders when the line drops (C28) ...
+        cancel_on_disconnect_grace: ... and has not come back within so many nanoseconds of UTC.
         parent_limits: Parents are held to limits of their own; they were not in journals from before.
     """
 
@@ -60,6 +62,8 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     drop_copy_tolerance: int = 2 * SECOND
     drop_copy_required: bool = False
     drop_copy_golden: bool = False
+    cancel_on_disconnect: bool = False
+    cancel_on_disconnect_grace: int = 0
     parent_limits: bool = False
 
 
@@ -175,6 +179,14 @@ class DropCopySession(Message, frozen=True, kw_only=True, tag="drop_copy_session
     detail: str = ""
 
 
+class LineCut(Message, frozen=True, kw_only=True, tag="line_cut"):
+    """A person has the line to the broker cut for ``seconds``, to see what becomes of orders (C28)."""
+
+    by: str
+    reason: str
+    seconds: float
+
+
 class BreakExplained(Message, frozen=True, kw_only=True, tag="break_explained"):
     """A named person says what a break is; ``book``: two people want booked what the drop copy tells."""
 
@@ -286,6 +298,7 @@ Input = (
     | DropCopy
     | DropCopySession
     | BreakExplained
+    | LineCut
     | Reserved
     | Noted
     | Proposed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from service.fix.messages import BusinessReject, ExecutionReport, Malformed, OrderCancelReject, SessionReject
-from service.gateway import dropcopy, reconcile
+from service.gateway import disconnects, dropcopy, reconcile
 from service.gateway.cancels import chase, insist_cancel, lost_sight
 from service.gateway.inputs import ExplainInput
 from service.gateway.ledger import Applied, is_answer
@@ -115,6 +115,7 @@ def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = Tru
         chase(state, now)
     if foreign:
         reconcile.adopted(state, order, report, now)
+    disconnects.heard(state, order, now)
     settle(state, order.parent_id, now)
 
 

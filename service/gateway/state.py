@@ -14,6 +14,7 @@ from service.gateway.inputs import Started
 from service.gateway.kill import ALL, Kills, in_full, is_reduce_only, normal_scope
 from service.gateway.ledger import Ledger
 from service.gateway.limits_file import LimitsFileError, parse_limits
+from service.gateway.line import Line
 from service.gateway.order import Order
 from service.gateway.proposals import Proposals
 from service.gateway.throttle import Throttle
@@ -141,6 +142,7 @@ class State:
         mass_open: Live orders, by child id, that its answers have not told of yet.
         foreign: Adopted orders by the broker's OrderID.
         drop_copy: The drop copy's account of the same executions, and the breaks (C35).
+        line: The last disconnect, and what became of orders then (C28).
         ids: ClOrdIDs given.
         effects: What the input at hand has done so far.
     """
@@ -175,6 +177,7 @@ class State:
         self.mass_open: dict[str, None] = {}
         self.foreign: dict[str, Order] = {}
         self.drop_copy = DropCopyBook()
+        self.line = Line()
         self.ids = Identifiers()
 
     def configure(self, started: Started, now: Now) -> None:
@@ -195,6 +198,9 @@ class State:
         self.ids.begin_life(now.utc)
         self.logged_on = self.reachable = False
         self.order_status, self.mass_id = started.order_status, ""
+        self.line.configure(
+            declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace
+        )
         self.drop_copy.configure(
             started.drop_copy,
             tolerance=started.drop_copy_tolerance,
