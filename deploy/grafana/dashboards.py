@@ -208,6 +208,18 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             ),
             graph("Orders on each leg a second", rate("slipstream_leg_seconds_count", "leg"), "{{leg}}"),
             *map(heat, LEGS),
+            Panel(
+                "Clocks",
+                "s",
+                (
+                    ("slipstream_clock_offset_seconds", "to make good"),
+                    ("slipstream_clock_estimated_error_seconds", "estimated error"),
+                    ("slipstream_clock_max_error_seconds", "largest error"),
+                    ("slipstream_clock_broker_difference_seconds", "ours less the broker's"),
+                ),
+                about="What the kernel says, and the broker's SendingTime, the smallest of a minute (C47).",
+            ),
+            stat("Clock disciplined", "slipstream_clock_synchronised", "disciplined", bad="zero"),
             graph("Executions that one session has told so far", "slipstream_drop_copy_waiting", "waiting"),
             graph("Orders that wait for the disk", "slipstream_gateway_held_orders", "held"),
             graph("Journal", "slipstream_gateway_journal_bytes", "size", unit="bytes"),

@@ -13,6 +13,8 @@ import fcntl
 import logging
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -40,6 +42,9 @@ class Happened(NamedTuple):
     kind: Kind
     text: str
 
+
+_HEARD: Final = 256
+"""Messages of which the times are kept until somebody asks."""
 
 _log: Final = logging.getLogger(__name__)
 _live: Final[dict[tuple[str, str], Engine]] = {}
@@ -159,6 +164,13 @@ class Engine:
             return 0, 0
         return int(session.getExpectedSenderNum()), int(session.getExpectedTargetNum())
 
+    def heard(self) -> list[tuple[str, int]]:
+        """SendingTime (52) and UTC of arrival of the newest messages since the last call. Any thread."""
+        application, found = self._application, []
+        while application is not None and application.heard:
+            found.append(application.heard.popleft())
+        return found
+
     def send(self, raw: str) -> int:
         """Hand one application message to the engine; returns its MsgSeqNum.
 
@@ -217,6 +229,10 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self._happened = happened
         self._credentials = ((553, credentials.username), (554, credentials.password))
         self._reason = ""
+        self._high = 0
+        self._answers = Answers()
+        self._request = 0
+        self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
         self.sender = 0
         self.sent = 0
@@ -231,6 +247,11 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         """The first Logout says why; the second only answers it."""
         if not self._reason:
             self._reason = f"{who}: {_field(logout, 58) or 'without a reason'}"
+
+    def _hear(self, message: Any) -> None:
+        header = message.getHeader()
+        if header.isSetField(52):
+            self.heard.append((header.getField(52), time.time_ns()))
 
     def _fault(self, where: str, error: BaseException) -> None:
         self._tell("fault", f"{where}: {type(error).__name__}: {error}")
@@ -266,6 +287,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         try:
+            self._hear(message)
             kind = _header(message, 35)
             if kind == "3":
                 self._tell("message", message.toString())
@@ -290,6 +312,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
 
     def fromApp(self, message: Any, session_id: Any) -> None:
         try:
+            self._hear(message)
             self._tell("message", message.toString())
         except BaseException as error:
             self._fault("fromApp", error)

@@ -235,6 +235,10 @@ class FixSession:
         """Next MsgSeqNum that we send, and the next that we expect; zeros while stopped."""
         return self._engine.expected
 
+    def heard(self) -> list[tuple[str, int]]:
+        """SendingTime (52) and UTC of arrival of the newest messages since this was last called."""
+        return self._engine.heard()
+
     def send(self, request: Request) -> int:
         """Hand a request to the engine. Call on the loop's thread.
 

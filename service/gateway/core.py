@@ -43,7 +43,7 @@ from service.gateway.inputs import (
     Approval,
     ArmInput,
     BreakExplained,
-    DropCopy,
+    ClockInput,
     Dismissed,
     DropCopySession,
     ExplainInput,
@@ -107,6 +107,7 @@ class Core:
             LineCut: lambda given, now: disconnects.cut(self.state, given, now),
             Reserved: lambda given, _: self._reserved(given),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
+            ClockInput: self._clock_trouble,
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
             Proposed: lambda given, now: authority.propose(self.state, given, now),
             Dismissed: lambda given, now: overrides.dismiss(self.state, given, now),
@@ -177,6 +178,14 @@ class Core:
             self.state.drop_copy.unused_from = given.unused_from
         else:
             self.state.unused_from = given.unused_from
+
+    def _clock_trouble(self, given: ClockInput, now: Now) -> None:
+        """C47: said once for each trouble; where it blocks, the gate denies until it is over."""
+        self.state.clock_trouble = given.trouble if given.blocks else ""
+        if given.trouble:
+            blocks = "yes" if given.blocks else "no"
+            detail = f"trouble={given.trouble} blocks={blocks} {given.detail}".rstrip()
+            self.state.alarm("CLOCK_TROUBLE", detail, "", now)
 
     def _session(self, given: SessionInput, now: Now) -> None:
         state = self.state

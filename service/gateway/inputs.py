@@ -214,6 +214,20 @@ class Noted(Message, frozen=True, kw_only=True, tag="noted"):
     symbol: str = ""
 
 
+class ClockInput(Message, frozen=True, kw_only=True, tag="clock_trouble"):
+    """What is wrong with a clock, from now on (C47).
+
+    Attributes:
+        trouble: Words with commas between; empty if nothing is wrong any more.
+        blocks: New orders are denied meanwhile.
+        detail: Figures, ``key=value``.
+    """
+
+    trouble: str
+    blocks: bool
+    detail: str = ""
+
+
 class ArmInput(Message, frozen=True, kw_only=True, tag="arm"):
     """A named person lets what has stopped itself trade again (C8, C22). ``scope``: ``LEVEL=NAME``."""
 
@@ -292,6 +306,7 @@ Input = (
     | RunnerLost
     | KillInput
     | ReleaseInput
+    | ClockInput
     | ArmInput
     | ReconcileInput
     | ExplainInput

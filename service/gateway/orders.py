@@ -163,6 +163,7 @@ def _facts(
             logged_on=state.logged_on and state.drop_copy.lets_trade,
             unknown_orders=exposure.unknown + exposure.breaks,
             throttled=policy in state.throttle.tripped,
+            clock=state.clock_trouble,
             reduce_only=state.kills.reducing(scopes, command.model, venue) if state.kills.engaged else "",
         ),
         child=child,

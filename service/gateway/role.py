@@ -18,6 +18,7 @@ from service.fix.dialect import load_dialect
 from service.fix.messages import Report
 from service.fix.session import FixSession
 from service.fix.sessions_file import SESSIONS, load_session
+from service.gateway.clocks import ClockWatch
 from service.gateway.copying import DropCopyLink
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
@@ -33,6 +34,7 @@ from service.gateway.triggers import FILE, KillFile, KillSignal
 from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
 from service.settings import ROOT, HotRoleSettings, control_address, stream_address
+from service.telemetry.clocks import ClockMetrics
 from service.telemetry.gateway import GatewayMetrics
 from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.transport import TransportMetrics
@@ -116,6 +118,20 @@ class GatewaySettings(HotRoleSettings):
     )
     on_runner_loss: Literal["leave", "pause", "cancel"] = Field(
         "cancel", description="what becomes of a lost runner's orders; pause also pauses their parents"
+    )
+    on_clock_trouble: Literal["auto", "warn", "deny"] = Field(
+        "auto",
+        description="what a clock that the kernel does not vouch for means for new orders "
+        "(docs/failures.md); auto warns where the counterparty is the broker simulator, and denies elsewhere",
+    )
+    clock_max_error: float = Field(
+        0.001, gt=0, le=1.0, description="seconds of error that the kernel may estimate of its clock"
+    )
+    clock_max_difference: float = Field(
+        0.25,
+        gt=0,
+        le=60.0,
+        description="seconds between our clock and the broker's that are said to a person",
     )
     max_command_age: float = Field(
         600.0, gt=0, description="seconds after which a new parent is too old to be admitted"
@@ -262,6 +278,16 @@ class _Gateway:
         self._runners.shell = self._control.shell = self._shell
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
+        simulated = config.target_comp_id == SIMULATOR
+        self._clocks = ClockWatch(
+            self._shell,
+            self._fix.heard,
+            blocks=settings.on_clock_trouble == "deny"
+            or (settings.on_clock_trouble == "auto" and not simulated),
+            max_error=int(settings.clock_max_error * SECOND),
+            max_difference=int(settings.clock_max_difference * SECOND),
+            sensor=ClockMetrics(),
+        )
         self._drop_copy: DropCopyLink | None = None
         if copied is not None:
             self._drop_copy = DropCopyLink(copied, instruments, self._shell)
@@ -283,6 +309,7 @@ class _Gateway:
             stack.push_async_callback(self._journal.close)
             stack.push_async_callback(self._producer.stop)
             shell.feed(started)
+            self._clocks.look(shell.now().utc)
             send_from = self._numbers.begin()
             if self._drop_copy is not None:
                 self._drop_copy.reserve()
@@ -428,6 +455,7 @@ class _Gateway:
             try:
                 self._kill_file.look(self._shell)
                 self._runners.check()
+                self._clocks.look(time.time_ns())
                 self._numbers.check()
                 if self._drop_copy is not None:
                     self._drop_copy.check()

@@ -131,6 +131,7 @@ class State:
         warned: When a limit was last seen used to a step, by its name, level, whose it is, and step (C34).
         waiting: New parents by symbol, until there is a session clock and a reference price.
         logged_on, reachable: Orders can be sent; cancels and questions can be (also after a fault).
+        clock_trouble: Why our clock is not to be trusted, where that denies new orders (C47); else empty.
         chasing: Orders that the gateway itself must do something about, by child id.
         awaited: Orders and replaces that were sent, with when and ClOrdID: asked about if no answer comes.
         offsets: Newest offset of ``parents.v1`` by partition.
@@ -166,6 +167,7 @@ class State:
         self.clock: SessionClock | None = None
         self.logged_on = False
         self.reachable = False
+        self.clock_trouble = ""
         self.chasing: dict[str, Order] = {}
         self.awaited: deque[tuple[int, str, Order]] = deque()
         self.offsets: dict[int, int] = {}
@@ -197,6 +199,7 @@ class State:
         self.ledger.books.configure({i.symbol: value_unit(i) for i in self.reference.instruments})
         self.ids.begin_life(now.utc)
         self.logged_on = self.reachable = False
+        self.clock_trouble = ""
         self.order_status, self.mass_id = started.order_status, ""
         self.line.configure(
             declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace

@@ -16,7 +16,7 @@ _MARKET: Final = OrdType.MARKET
 
 
 def halted(order: Judged) -> Denied | None:
-    """C23, C35, C6, C8: a kill, an unreconciled instrument, no session to send on, a tripped throttle."""
+    """C23, C35, C6, C8, C47: a kill, an unreconciled instrument, no session, a tripped throttle, no clock."""
     halt = order.facts.halt
     if halt.kill:
         return denied(Code.KILLED, scope=halt.kill)
@@ -26,6 +26,8 @@ def halted(order: Judged) -> Denied | None:
         return denied(Code.UNRECONCILED, unknown_orders=halt.unknown_orders)
     if halt.throttled:
         return denied(Code.THROTTLED, arm_it_first="yes")
+    if halt.clock:
+        return denied(Code.CLOCK_TROUBLE, trouble=halt.clock)
     return None
 
 

@@ -84,6 +84,20 @@ def test_logout_when_both_sides_say_something_then_the_first_is_the_reason(
     assert [what.text for what in told] == ["counterparty logged out: closing time", "disconnected"]
 
 
+def test_messages_when_they_come_in_then_their_times_are_kept_until_somebody_asks(
+    application: _Application,
+) -> None:
+    application.fromAdmin(message("35=0|34=2|52=20261121-18:00:00.125"), None)
+    application.fromApp(message("35=8|34=3|52=20261121-18:00:01|17=X-1"), None)
+    application.fromAdmin(message("35=0|34=4"), None)
+    assert [text for text, _ in application.heard] == ["20261121-18:00:00.125", "20261121-18:00:01"]
+    arrived = [at for _, at in application.heard]
+    assert arrived == sorted(arrived)
+    for _ in range(300):
+        application.fromAdmin(message("35=0|34=2|52=20261121-18:00:02"), None)
+    assert len(application.heard) == 256
+
+
 def test_application_when_cut_off_then_reports_still_arrive_but_no_session_news(
     application: _Application, told: list[Happened]
 ) -> None:
