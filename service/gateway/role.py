@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from service.fix.claim import claimed
 from service.fix.config import FIX_CONFIGS, FixConfig
 from service.fix.dialect import load_dialect
 from service.fix.messages import Report
@@ -228,7 +229,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     if fold.seq:
         log.info("recovered %d inputs, %d live orders", fold.seq, len(core.state.ledger.live))
     gateway = _Gateway(settings, config, copied, journal, core, fold, reference.by_symbol)
-    await gateway.run(started, stop)
+    with claimed(config):
+        await gateway.run(started, stop)
 
 
 class _Gateway:
