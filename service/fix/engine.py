@@ -229,9 +229,6 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self._happened = happened
         self._credentials = ((553, credentials.username), (554, credentials.password))
         self._reason = ""
-        self._high = 0
-        self._answers = Answers()
-        self._request = 0
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
         self.sender = 0

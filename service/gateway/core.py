@@ -45,6 +45,7 @@ from service.gateway.inputs import (
     BreakExplained,
     ClockInput,
     Dismissed,
+    DropCopy,
     DropCopySession,
     ExplainInput,
     Input,
