@@ -468,6 +468,7 @@ for _name, _help in (
     ("orders", "Show orders, compare them with the broker's book, or explain one."),
     ("arm", "Let what has stopped itself trade again, two people together."),
     ("book", "Book what only the drop copy tells, two people together."),
+    ("override", "Release one order that a soft limit holds, two people together, or dismiss one."),
     ("limits", "Show the limits in force, or change them, two people together."),
     ("people", "Keep the file of the people who, two at a time, lift kills and change limits."),
     ("users", "Keep the file of the console's users."),

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from service.demo.blocked import blocked
 from service.demo.breaks import breaks
 from service.demo.operator import JSON, print_json
 from service.gateway import control_client
@@ -76,6 +77,7 @@ def explain(
 
 
 orders.add_command(breaks)
+orders.add_command(blocked)
 
 GROUPS: Final = {"orders": orders}
 

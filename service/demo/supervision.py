@@ -13,10 +13,11 @@ from typing import Final
 
 import click
 
+from service.demo.blocked import dismiss
 from service.demo.operator import JSON, print_json
 from service.gateway import control_client
 from service.gateway.people import May, add_person, parse_people, table
-from service.gateway.proposals import ARM, BOOK, LIMITS, RELEASE
+from service.gateway.proposals import ARM, BOOK, LIMITS, OVERRIDE, RELEASE
 
 _RUN_DIR = click.option(
     "--run-dir",
@@ -156,20 +157,22 @@ def book() -> None:
 @click.argument("number", metavar="BREAK")
 @_AS
 @_REASON
+@JSON
 @_RUN_DIR
-def book_propose(number: str, person: str, reason: str, run_dir: Path) -> None:
+def book_propose(number: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to book a break, as `slipstream orders breaks` shows it; another person approves it."""
-    _proposed(BOOK, run_dir, person, reason, target=number)
+    _proposed(BOOK, run_dir, person, reason, as_json, target=number)
 
 
 @book.command("approve")
 @click.argument("proposal")
 @_AS
 @_OWN_REASON
+@JSON
 @_RUN_DIR
-def book_approve(proposal: str, person: str, reason: str, run_dir: Path) -> None:
+def book_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Book what another person proposed to book."""
-    _approved(BOOK, proposal, run_dir, person, reason)
+    _approved(BOOK, proposal, run_dir, person, reason, as_json)
 
 
 @click.group()
@@ -260,10 +263,41 @@ def people_list(file: Path) -> None:
         )
 
 
+@click.group()
+def override() -> None:
+    """Decide on one order that a soft limit holds; to release it takes two people."""
+
+
+@override.command("propose")
+@click.argument("child", metavar="BLOCKED")
+@_AS
+@_REASON
+@JSON
+@_RUN_DIR
+def override_propose(child: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
+    """Propose to release one order, as `slipstream orders blocked` shows it; another person approves it."""
+    held = asyncio.run(control_client.blocked_order(run_dir, child))
+    _proposed(OVERRIDE, run_dir, person, reason, as_json, target=held.terms)
+
+
+@override.command("approve")
+@click.argument("proposal")
+@_AS
+@_REASON
+@JSON
+@_RUN_DIR
+def override_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
+    """Release the order that another person proposed to release; the gate judges it again."""
+    _approved(OVERRIDE, proposal, run_dir, person, reason, as_json)
+
+
+override.add_command(dismiss)
+
 GROUPS: Final[dict[str, click.Group]] = {
     "release": release,
     "arm": arm,
     "book": book,
+    "override": override,
     "limits": limits,
     "people": people,
 }

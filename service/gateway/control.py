@@ -8,7 +8,7 @@ from typing import Final
 from service.model.codec import Decoder
 from service.model.events import ChildSnapshot, ParentSnapshot
 from service.model.message import Message
-from service.model.orders import OrdStatus, Side
+from service.model.orders import OrdStatus, Side, SubmitChild
 
 
 class Kill(Message, frozen=True, kw_only=True, tag="kill_request"):
@@ -176,6 +176,77 @@ class BreaksReply(Message, frozen=True, kw_only=True, tag="breaks_reply"):
     breaks: tuple[BreakView, ...]
     waiting: int
     found: int
+
+
+class BlockedRequest(Message, frozen=True, kw_only=True, tag="blocked_request"):
+    """Which orders does a soft limit hold (C20)?"""
+
+
+class DismissRequest(Message, frozen=True, kw_only=True, tag="dismiss_request"):
+    """Say no to one order that a soft limit holds. There is no request about several (C21)."""
+
+    child_id: str
+    reason: str
+
+
+class BlockedView(Message, frozen=True, kw_only=True, tag="blocked_view"):
+    """One order that a soft limit holds.
+
+    Attributes:
+        order: As its policy wished it.
+        terms: The same in words: what two people agree on, to the letter.
+        blocks: Codes of the soft limits that it is past.
+        detail: What the gate said, key=value.
+        ts_utc, expires_utc: Since when it waits, and until when.
+        proposal: Number of the open proposal to release it; empty if there is none.
+    """
+
+    order: SubmitChild
+    terms: str
+    blocks: tuple[str, ...]
+    detail: str
+    ts_utc: int
+    expires_utc: int
+    proposal: str = ""
+
+
+class BlockedReply(Message, frozen=True, kw_only=True, tag="blocked_reply"):
+    """Answer to ``BlockedRequest``, and what is left after a dismissal."""
+
+    blocked: tuple[BlockedView, ...]
+
+
+class LineRequest(Message, frozen=True, kw_only=True, tag="line_request"):
+    """The line to the broker, and what it did with our orders when that last dropped (C28)."""
+
+
+class CutRequest(Message, frozen=True, kw_only=True, tag="cut_request"):
+    """Cut the line for so many ``seconds``, without a Logout, to see what becomes of orders."""
+
+    seconds: float
+    reason: str
+
+
+class LineReply(Message, frozen=True, kw_only=True, tag="line_reply"):
+    """Times are UTC nanoseconds, 0 for never.
+
+    Attributes:
+        declared: What the session's dialect says of the broker at a disconnect: ``broker`` cancels, or ``none``.
+        grace: Seconds that it gives us to come back.
+        lost, back: The last disconnect of this life of the gateway, and the logon after it.
+        untold: Orders that were live then and of which the broker has not told since.
+        over, working: How many of them it has told to be over, and to work.
+    """
+
+    session: str
+    logged_on: bool
+    declared: str
+    grace: float
+    lost: int
+    back: int
+    untold: int
+    over: int
+    working: int
 
 
 class KillInForce(Message, frozen=True, kw_only=True, tag="kill_in_force"):
@@ -355,7 +426,11 @@ ControlRequest = (
     | ExplainRequest
     | BreaksRequest
     | ExplainBreakRequest
+    | LineRequest
+    | CutRequest
     | ExposureRequest
+    | BlockedRequest
+    | DismissRequest
 )
 ControlReply = (
     KillReply
@@ -367,7 +442,9 @@ ControlReply = (
     | ParentsReply
     | OrdersReply
     | BreaksReply
+    | LineReply
     | ExposureReply
+    | BlockedReply
     | Refused
 )
 

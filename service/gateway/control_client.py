@@ -10,11 +10,16 @@ from typing import TypeVar
 from service.gateway.control import (
     Approve,
     ApproveReply,
+    BlockedReply,
+    BlockedRequest,
+    BlockedView,
     BreaksReply,
     BreaksRequest,
     ControlReply,
     ControlRequest,
     Credentials,
+    CutRequest,
+    DismissRequest,
     ExplainBreakRequest,
     ExplainRequest,
     ExposureReply,
@@ -23,6 +28,8 @@ from service.gateway.control import (
     KillReply,
     LimitsReply,
     LimitsRequest,
+    LineReply,
+    LineRequest,
     OpenProposal,
     OrdersReply,
     OrdersRequest,
@@ -139,6 +146,24 @@ async def explain(
     return await ask(control_address(run_dir), request, OrdersReply, timeout)
 
 
+async def line(run_dir: Path, timeout: float = 10.0) -> LineReply:
+    """The line to the broker, and what it did with our orders when that last dropped.
+
+    Raises:
+        ControlError: If no gateway answers.
+    """
+    return await ask(control_address(run_dir), LineRequest(), LineReply, timeout)
+
+
+async def cut_line(run_dir: Path, seconds: float, reason: str, timeout: float = 10.0) -> LineReply:
+    """Cut the line to the broker for so long; returns once that is on record and begun.
+
+    Raises:
+        ControlError: If no gateway answers, or it refuses.
+    """
+    return await ask(control_address(run_dir), CutRequest(seconds=seconds, reason=reason), LineReply, timeout)
+
+
 async def breaks(run_dir: Path, timeout: float = 10.0) -> BreaksReply:
     """Where the trading session and the drop copy differ.
 
@@ -156,6 +181,37 @@ async def explain_break(run_dir: Path, number: str, reason: str, timeout: float 
     """
     request = ExplainBreakRequest(id=number, reason=reason)
     return await ask(control_address(run_dir), request, BreaksReply, timeout)
+
+
+async def blocked(run_dir: Path, timeout: float = 10.0) -> BlockedReply:
+    """Orders that a soft limit holds.
+
+    Raises:
+        ControlError: If no gateway answers.
+    """
+    return await ask(control_address(run_dir), BlockedRequest(), BlockedReply, timeout)
+
+
+async def blocked_order(run_dir: Path, child_id: str, timeout: float = 10.0) -> BlockedView:
+    """One order that a soft limit holds.
+
+    Raises:
+        ControlError: If no gateway answers, or no such order waits.
+    """
+    for found in (await blocked(run_dir, timeout)).blocked:
+        if found.order.child_id == child_id:
+            return found
+    raise ControlError(f"no order {child_id} waits; see `slipstream orders blocked`")
+
+
+async def dismiss(run_dir: Path, child_id: str, reason: str, timeout: float = 10.0) -> BlockedReply:
+    """Say no to one order that a soft limit holds; returns the others once that is on disk.
+
+    Raises:
+        ControlError: If no gateway answers, or it refuses.
+    """
+    request = DismissRequest(child_id=child_id, reason=reason)
+    return await ask(control_address(run_dir), request, BlockedReply, timeout)
 
 
 async def kill(

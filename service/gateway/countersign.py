@@ -28,9 +28,10 @@ from service.gateway.control import (
     Refused,
 )
 from service.gateway.inputs import Approval, Proposed, Unauthorised
+from service.gateway.orders import APPROVED
 from service.gateway.people import NOBODY, May, People, PeopleFileError, Person, matches
 from service.gateway.proofs import ROUNDS, Numbers, verify
-from service.gateway.proposals import LIFE, LIMITS, RELEASE
+from service.gateway.proposals import LIFE, LIMITS, OVERRIDE, RELEASE
 from service.gateway.shell import Shell
 from service.model.time import SECOND
 
@@ -240,9 +241,14 @@ def _approve(shell: Shell, request: Approve, station: str) -> ControlReply:
         station=station,
         reason=request.reason[:500],
     )
-    why = authority.may_not_approve(shell.core.state, given, shell.now())
-    shell.feed(given)
-    if why or given.proposal in shell.core.state.proposals.open:
+    state = shell.core.state
+    if given.action == OVERRIDE and (blocked := state.blocked.find(given.target, shell.now().utc)):
+        shell.refresh(blocked.command.symbol)
+    why = authority.may_not_approve(state, given, shell.now())
+    outcome = shell.feed(given)
+    if not why and given.action == OVERRIDE and outcome != APPROVED:
+        why = f"it was approved, and the gate denies it now: {outcome}"
+    if why or given.proposal in state.proposals.open:
         return Refused(reason=why or "internal error")
     log.warning("proposal %s approved by %s: %s %s", given.proposal, given.by, given.action, given.target)
     return ApproveReply(proposal=given.proposal, action=given.action, target=given.target)

@@ -14,10 +14,13 @@ from service.gateway import exposures
 from service.gateway.arming import latched
 from service.gateway.control import (
     Approve,
+    BlockedRequest,
     BreaksRequest,
     ChallengeRequest,
     ControlReply,
     ControlRequest,
+    CutRequest,
+    DismissRequest,
     ExplainBreakRequest,
     ExplainRequest,
     ExposureReply,
@@ -38,6 +41,7 @@ from service.gateway.control import (
     StatusReply,
     decode_request,
 )
+from service.gateway.blocking import blocked_reply, dismiss_one
 from service.gateway.copying import breaks_reply, explain_break
 from service.gateway.countersign import Countersign
 from service.gateway.inputs import ExplainInput, ReconcileInput
@@ -194,6 +198,10 @@ class Control:
             explain_break(shell, request, "" if connection.peer_uid is None else who, connection.send)
         elif isinstance(request, ExplainRequest):
             self._explain(connection, request, who)
+        elif isinstance(request, BlockedRequest):
+            connection.send(blocked_reply(shell.core.state))
+        elif isinstance(request, DismissRequest):
+            dismiss_one(shell, request, "" if connection.peer_uid is None else who, connection.send)
         elif isinstance(request, ExposureRequest):
             connection.send(self._exposure())
         else:

@@ -46,6 +46,7 @@ class May(enum.StrEnum):
     LIMITS = "limits"
     ARM = "arm"
     BOOK = "book"
+    OVERRIDE = "override"
 
 
 class Person(BaseModel):

@@ -165,7 +165,7 @@ class Shell:
 
     def parent(self, partition: int, offset: int, command: ParentCommand) -> None:
         """A record of ``parents.v1``."""
-        self._refresh(command.parent.symbol if isinstance(command, NewParent) else command.symbol)
+        self.refresh(command.parent.symbol if isinstance(command, NewParent) else command.symbol)
         self.feed(ParentInput(partition=partition, offset=offset, command=command))
 
     def reference(self, message: ReferenceMessage) -> None:
@@ -175,7 +175,7 @@ class Shell:
             state = self.core.state
             due = state.ledger.books.mark_due(message.symbol, message.reference, message.ts_utc)
             if due or message.symbol in state.waiting:
-                self._refresh(message.symbol)
+                self.refresh(message.symbol)
         elif isinstance(message, FeedHeartbeat):
             self._heartbeat = message
             self._watermark = max(self._watermark, message.watermark)
@@ -187,7 +187,7 @@ class Shell:
             if known is None or _terms(known) != _terms(message):
                 self._clock, self._watermark = message, 0
                 for symbol in self.core.state.waiting:
-                    self._refresh(symbol)
+                    self.refresh(symbol)
                 self.feed(message)
 
     def _news(self, symbol: str) -> tuple[ReferenceSnapshot | None, FeedHeartbeat | None]:
@@ -199,7 +199,8 @@ class Shell:
             heartbeat if heartbeat is not state.heartbeat else None,
         )
 
-    def _refresh(self, symbol: str) -> None:
+    def refresh(self, symbol: str) -> None:
+        """Let the core hear the newest facts of an instrument, ahead of something that is judged by them."""
         for news in self._news(symbol):
             if news is not None:
                 self.feed(news)

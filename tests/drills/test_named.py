@@ -421,6 +421,10 @@ ELSEWHERE = {
         "tests/unit/policies/test_model_timing.py::test_act_when_the_score_is_weak_then_what_is_due_rests_at_the_touch",
         "tests/unit/policies/test_model_timing.py::test_act_when_the_parent_is_behind_then_it_takes_whatever_the_score",
     ),
+    "Citi 2022: hundreds of warnings dismissed at once": (
+        "tests/unit/gateway/test_overrides.py::test_hundreds_of_warnings_are_not_dismissed_at_once_as_at_citi_in_2022",
+        "tests/unit/cli/test_blocked.py::test_no_command_takes_several_or_goes_without_a_reason",
+    ),
     "an exception at one order of a kill": (
         "tests/unit/gateway/test_kill.py::test_a_failure_at_one_order_does_not_spare_the_others",
     ),
