@@ -5,7 +5,7 @@ The console can stop things by itself. Whatever lifts or loosens travels with th
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, get, post
@@ -28,12 +28,12 @@ from service.gateway.control import (
     Propose,
     ProposeReply,
 )
+from service.gateway.people import May
 from service.settings import control_address
 
 Asking = Request[User, Session, Any]
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Scope = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-Action = Literal["release", "limits", "arm", "override", "explain"]
 
 
 class KillOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -55,7 +55,7 @@ class Proof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Proposed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What one person proposes."""
 
-    action: Action
+    action: May
     proof: Proof
     reason: Words
     target: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -65,7 +65,7 @@ class Proposed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Approved(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What another person approves: exactly what they saw."""
 
-    action: Action
+    action: May
     proof: Proof
     target: Annotated[str, msgspec.Meta(max_length=200)]
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
@@ -148,14 +148,14 @@ class GatewayRoutes(Controller):
     async def propose(self, request: Asking, data: Proposed, state: State) -> dict[str, Any]:
         console: Console = state.console
         given = Propose(
-            action=data.action,
+            action=data.action.value,
             who=_credentials(data.proof),
             reason=data.reason,
             target=data.target,
             text=data.text,
         )
         address = control_address(console.hub.run_dir)
-        with console.pressed(request.user, f"propose {data.action}", data.target, data.reason):
+        with console.pressed(request.user, f"propose {data.action.value}", data.target, data.reason):
             return _plain(await control_client.ask(address, given, ProposeReply))
 
     @post(
@@ -168,13 +168,13 @@ class GatewayRoutes(Controller):
         console: Console = state.console
         given = Approve(
             proposal=proposal,
-            action=data.action,
+            action=data.action.value,
             target=data.target,
             who=_credentials(data.proof),
             reason=data.reason,
         )
         address = control_address(console.hub.run_dir)
-        with console.pressed(request.user, f"approve {data.action}", data.target, data.reason):
+        with console.pressed(request.user, f"approve {data.action.value}", data.target, data.reason):
             return _plain(await control_client.ask(address, given, ApproveReply))
 
 
