@@ -451,7 +451,7 @@ class _Supervision(click.Group):
     """A group whose commands are imported when they are asked for."""
 
     def _group(self) -> click.Group:
-        own = {"orders": "service.demo.orders", "users": "service.demo.users"}
+        own = {"orders": "service.demo.orders", "line": "service.demo.line", "users": "service.demo.users"}
         module = own.get(self.name or "", "service.demo.supervision")
         found: click.Group = importlib.import_module(module).GROUPS[self.name]
         return found
@@ -467,6 +467,7 @@ for _name, _help in (
     ("release", "Lift a kill, two people together."),
     ("orders", "Show orders, compare them with the broker's book, or explain one."),
     ("arm", "Let what has stopped itself trade again, two people together."),
+    ("line", "Show the line to the broker, or cut it to see what becomes of orders."),
     ("book", "Book what only the drop copy tells, two people together."),
     ("override", "Release one order that a soft limit holds, two people together, or dismiss one."),
     ("limits", "Show the limits in force, or change them, two people together."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,6 +12,12 @@ from service.fix.messages import FixConfigError
 
 NEVER_OPTIONAL: Final = frozenset({17, 55, 150})
 """Without ExecID, Symbol or ExecType a report cannot be applied once, converted or understood."""
+
+
+FIRST_OF_THEIR_OWN: Final = 5000
+"""User-defined tags begin here; what is below is the standard's, and the engine's to send."""
+
+_LONGEST_GRACE: Final = 3_600
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +31,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             for the rest), ``single`` (OrderStatusRequest), or ``none``.
         mass_cancel: It takes OrderMassCancelRequest, of all orders and of all in one instrument.
         drop_copy_golden: Of a drop copy session: what it alone tells is booked, after the tolerance.
+        cancel_on_disconnect: ``broker``: it cancels our orders when the line drops. Never assumed, checked at
+            every reconnect (C28).
+        cancel_on_disconnect_grace: Seconds that it gives us to come back before that.
+        logon_fields: Tags of the counterparty's own and their values, in our Logon: how it is asked for that.
     """
 
     description: str = ""
@@ -33,10 +44,20 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     order_status: Literal["mass", "single", "none"] = "single"
     mass_cancel: bool = False
     drop_copy_golden: bool = False
+    cancel_on_disconnect: Literal["none", "broker"] = "none"
+    cancel_on_disconnect_grace: float = 0.0
+    logon_fields: dict[int, str] = {}
 
     def __post_init__(self) -> None:
         if refused := sorted(self.optional & NEVER_OPTIONAL):
             raise ValueError(f"optional: tag {refused[0]} can never be left out")
+        if not 0 <= self.cancel_on_disconnect_grace <= _LONGEST_GRACE:
+            raise ValueError(f"cancel_on_disconnect_grace: 0 to {_LONGEST_GRACE} seconds")
+        for tag, value in self.logon_fields.items():
+            if tag < FIRST_OF_THEIR_OWN or not re.fullmatch(r"[ -~]+", value):
+                raise ValueError(
+                    f"logon_fields: {tag}={value!r}: tags from {FIRST_OF_THEIR_OWN} on, printable ASCII"
+                )
 
 
 STRICT: Final = Dialect(description="FIX 4.4 as written")

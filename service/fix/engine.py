@@ -15,8 +15,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import quickfix
@@ -57,10 +58,17 @@ class Engine:
 
     Args:
         happened: Called on the engine's thread for everything that happens, in order. Must be quick.
+        logon_fields: What our Logon says besides, by tag.
     """
 
-    def __init__(self, config: FixConfig, happened: Callable[[Happened], None]) -> None:
+    def __init__(
+        self,
+        config: FixConfig,
+        happened: Callable[[Happened], None],
+        logon_fields: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self._config = config
+        self._logon_fields = tuple(logon_fields.items())
         self._name = (config.sender_comp_id, config.target_comp_id)
         self._happened = happened
         self._dictionary = quickfix.DataDictionary(str(config.dictionary))
@@ -111,7 +119,7 @@ class Engine:
         settings_file = config.store_dir / "session.cfg"
         settings_file.write_text(settings_text(config, dictionary.resolve()))
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
-        application = _Application(self._happened, read_credentials(config.credentials))
+        application = _Application(self._happened, read_credentials(config.credentials), self._logon_fields)
         try:
             settings = quickfix.SessionSettings(str(settings_file))
             store = quickfix.FileStoreFactory(settings)
@@ -149,6 +157,11 @@ class Engine:
                 application = None
 
         return end
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an engine that connects by itself: not so once it is cut off."""
+        return self._initiator is not None
 
     @property
     def logged_on(self) -> bool:
@@ -224,10 +237,15 @@ def _locked(path: Path, engine: Engine) -> int:
 class _Application(quickfix.Application):  # type: ignore[misc]
     """The engine's callbacks; all but ``toApp`` run on the engine's thread."""
 
-    def __init__(self, happened: Callable[[Happened], None], credentials: Credentials) -> None:
+    def __init__(
+        self,
+        happened: Callable[[Happened], None],
+        credentials: Credentials,
+        logon_fields: tuple[tuple[int, str], ...] = (),
+    ) -> None:
         super().__init__()
         self._happened = happened
-        self._credentials = ((553, credentials.username), (554, credentials.password))
+        self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
         self._reason = ""
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
@@ -270,7 +288,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             kind = _header(message, 35)
             if kind == "A":
-                for tag, value in self._credentials:
+                for tag, value in self._logon:
                     if value:
                         message.setField(tag, value)
             elif kind == "5":

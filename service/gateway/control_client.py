@@ -15,6 +15,7 @@ from service.gateway.control import (
     BlockedView,
     BreaksReply,
     BreaksRequest,
+    CutRequest,
     ControlReply,
     ControlRequest,
     Credentials,

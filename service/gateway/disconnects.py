@@ -41,10 +41,8 @@ def back(state: State, now: Now) -> None:
 def heard(state: State, order: Order, now: Now) -> None:
     """A report about an order was applied: perhaps it tells what the disconnect did to it."""
     line = state.line
-    if order.child_id not in line.left or not line.back:
-        return
-    if order.live and order.unknown:
-        return  # not told yet
+    if order.child_id not in line.left or (order.live and order.unknown):
+        return  # not told yet; what was missed comes before the session counts as logged on
     del line.left[order.child_id]
     if not order.live:
         line.over += 1
@@ -62,7 +60,7 @@ def heard(state: State, order: Order, now: Now) -> None:
 def _conclude(state: State, now: Now) -> None:
     """Every order is accounted for: say on record what the broker did."""
     line = state.line
-    if line.left or not (line.over or line.working):
+    if line.left or not line.back or not (line.over or line.working):
         return
     declared = "broker" if line.declared else "none"
     outcome = (

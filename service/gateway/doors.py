@@ -16,6 +16,7 @@ from service.gateway.control import (
     Approve,
     BlockedRequest,
     BreaksRequest,
+    CutRequest,
     ChallengeRequest,
     ControlReply,
     ControlRequest,
@@ -30,6 +31,7 @@ from service.gateway.control import (
     KillReply,
     LimitsReply,
     LimitsRequest,
+    LineRequest,
     OpenProposal,
     OrdersReply,
     OrdersRequest,
@@ -44,6 +46,7 @@ from service.gateway.control import (
 from service.gateway.blocking import blocked_reply, dismiss_one
 from service.gateway.copying import breaks_reply, explain_break
 from service.gateway.countersign import Countersign
+from service.gateway.cutting import Cutter
 from service.gateway.inputs import ExplainInput, ReconcileInput
 from service.gateway.kill import REDUCE_ONLY, difference
 from service.gateway.killing import covered
@@ -169,6 +172,7 @@ class Control:
         self._session = session
         self._runners = runners
         self._pending = pending
+        self.cutter: Cutter | None = None
         self.shell: Shell | None = None
         self.server = StreamServer(address, decode_request, on_message=self._message, on_bad=_bad)
 
@@ -192,6 +196,8 @@ class Control:
         elif isinstance(request, ReconcileRequest):
             shell.feed(ReconcileInput(by=who, reason=request.reason[:500]))
             connection.send(OrdersReply(orders=self._orders()))
+        elif isinstance(request, LineRequest | CutRequest):
+            self._line(connection, request, "" if connection.peer_uid is None else who)
         elif isinstance(request, BreaksRequest):
             connection.send(breaks_reply(shell.core.state))
         elif isinstance(request, ExplainBreakRequest):
@@ -222,6 +228,14 @@ class Control:
             )
 
         shell.when_synced(reply)
+
+    def _line(self, connection: Connection, request: LineRequest | CutRequest, who: str) -> None:
+        assert self.shell is not None
+        assert self.cutter is not None
+        if isinstance(request, CutRequest):
+            self.cutter.take(self.shell, request, who, connection.send)
+        else:
+            connection.send(self.cutter.reply(self.shell))
 
     def _limits(self, request: LimitsRequest) -> ControlReply:
         assert self.shell is not None

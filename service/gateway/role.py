@@ -23,6 +23,7 @@ from service.gateway.clocks import ClockWatch
 from service.gateway.copying import DropCopyLink
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
+from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
@@ -224,6 +225,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
         drop_copy_required=settings.drop_copy_required,
         drop_copy_golden=golden,
+        cancel_on_disconnect=dialect.cancel_on_disconnect == "broker",
+        cancel_on_disconnect_grace=int(dialect.cancel_on_disconnect_grace * SECOND),
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:
@@ -278,6 +281,7 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
+        self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
         simulated = config.target_comp_id == SIMULATOR
@@ -330,6 +334,7 @@ class _Gateway:
             known = 0 if self._resets else state.report_seq
             stack.callback(self._numbers.end)
             await self._fix.start(expect_from=known + 1 if known else None, send_from=send_from)
+            stack.push_async_callback(self._cutter.stop)
             stack.push_async_callback(self._fix.stop)
             if self._drop_copy is not None:
                 await self._drop_copy.start()

@@ -45,7 +45,8 @@ class Broker:
 
     Args:
         order_log: Just opened; the orders of earlier lives are restored from it.
-        cancel_on_disconnect: Cancel the working orders of a client whose session is lost.
+        cancel_on_disconnect: Cancel the working orders of any client whose session is lost; else of those
+            alone whose Logon asked for it.
         grace: Nanoseconds of UTC that it has to come back before that.
         drop_copy: Gets a copy of every execution report.
         clock: UTC in nanoseconds.
@@ -127,9 +128,11 @@ class Broker:
         elif owner in self._up:
             log.info("client %s logged off", owner)
             self._up.discard(owner)
-            if self._cancel_on_disconnect and self._grace:
+            if not (self._cancel_on_disconnect or change.asks):
+                return
+            if self._grace:
                 self._away[owner] = change.ts_utc + self._grace
-            elif self._cancel_on_disconnect:
+            else:
                 self._exchange.disconnected(owner, change.ts_utc)
 
     def _is_copy(self, owner: str) -> bool:

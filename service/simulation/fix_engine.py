@@ -38,11 +38,12 @@ class Received(NamedTuple):
 
 
 class SessionChange(NamedTuple):
-    """A client logged on or off."""
+    """A client logged on or off; ``asks``: its Logon asked for its orders to be cancelled at a disconnect."""
 
     owner: str
     up: bool
     ts_utc: int
+    asks: bool = False
 
 
 Inbound = Received | SessionChange
@@ -56,12 +57,14 @@ class AcceptorConfig:
         comp_id: The broker's CompID, TargetCompID (56) of the clients' messages.
         clients: SenderCompIDs (49) that may log on, one session each.
         folder: Settings as used, sequence numbers (``store``) and message logs (``log``).
+        ask_tag: Tag of a Logon by which a client, with 1 or Y, asks for cancel-on-disconnect; 0: none.
     """
 
     port: int
     comp_id: str
     clients: Sequence[str]
     folder: Path
+    ask_tag: int = 0
 
     def text(self) -> str:
         """Session settings for quickfix: the template of ``fix_configs`` with one session a client.
@@ -96,9 +99,11 @@ class AcceptorConfig:
 class _Application(fix.Application):  # type: ignore[misc]
     """Callbacks of quickfix's threads: strings out of the message, nothing else."""
 
-    def __init__(self, put: Callable[[Inbound], None]) -> None:
+    def __init__(self, put: Callable[[Inbound], None], ask_tag: int = 0) -> None:
         super().__init__()
         self._put = put
+        self._ask_tag = ask_tag
+        self._asks: dict[str, bool] = {}
 
     def onCreate(self, session_id: Any) -> None:
         pass
@@ -113,7 +118,12 @@ class _Application(fix.Application):  # type: ignore[misc]
         pass
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
-        pass
+        try:
+            if self._ask_tag and message.getHeader().getField(35) == "A":
+                asked = message.isSetField(self._ask_tag) and message.getField(self._ask_tag) in ("1", "Y")
+                self._asks[session_id.getTargetCompID().getValue()] = asked
+        except Exception:
+            log.critical("a client's Logon could not be read", exc_info=True)
 
     def toApp(self, message: Any, session_id: Any) -> None:
         """Reports are resent as they were: a client that missed a fill needs it."""
@@ -127,7 +137,8 @@ class _Application(fix.Application):  # type: ignore[misc]
 
     def _changed(self, session_id: Any, *, up: bool) -> None:
         try:
-            self._put(SessionChange(session_id.getTargetCompID().getValue(), up, time.time_ns()))
+            owner = session_id.getTargetCompID().getValue()
+            self._put(SessionChange(owner, up, time.time_ns(), self._asks.get(owner, False)))
         except Exception:
             log.critical("a change of a FIX session could not be taken over", exc_info=True)
 
@@ -165,7 +176,7 @@ class FixEngine:
         path.write_text(config.text())
         try:
             settings = fix.SessionSettings(str(path))
-            application = _Application(self._put)
+            application = _Application(self._put, config.ask_tag)
             store, logs = fix.FileStoreFactory(settings), fix.FileLogFactory(settings)
             acceptor = fix.ThreadedSocketAcceptor(application, store, settings, logs)
             acceptor.start()

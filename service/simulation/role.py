@@ -69,6 +69,9 @@ class BrokerSettings(RoleSettings):
     cancel_on_disconnect: bool = Field(
         False, description="cancel a client's working orders when its session is lost"
     )
+    cancel_on_disconnect_tag: int = Field(
+        0, ge=0, description="tag of a client's Logon that asks for it with 1 or Y; 0: nobody can ask"
+    )
     cancel_on_disconnect_grace: float = Field(
         0.0, ge=0, le=3_600, description="seconds that a lost client has to come back before that"
     )
@@ -144,6 +147,7 @@ class Shell:
                 comp_id=settings.comp_id,
                 clients=tuple(filter(None, (*settings.clients, settings.drop_copy))),
                 folder=self._folder,
+                ask_tag=settings.cancel_on_disconnect_tag,
             ),
             self._on_inbound,
         )

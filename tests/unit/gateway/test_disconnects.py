@@ -69,6 +69,17 @@ def test_broker_when_it_cancels_as_declared_then_the_record_says_so() -> None:
     assert line.failed == []
 
 
+def test_broker_when_its_cancels_come_before_the_session_counts_as_up_then_they_count() -> None:
+    line = Line()
+    line.log_off()
+    line.wait(10 * SECOND)
+    for child_id in ("P1.1", "P1.2"):
+        line.report("4", OrdStatus.CANCELED, child_id, cum_quantity=0, leaves_quantity=0)
+    assert line.verdicts == []
+    line.log_on()
+    assert line.verdicts == ["down_ms=10000 over=2 working=0 declared=broker grace_ms=2000"]
+
+
 def test_order_when_it_works_after_the_grace_though_declared_otherwise_then_that_is_an_alarm() -> None:
     line = Line()
     line.drop(GRACE)
