@@ -15,9 +15,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import quickfix
@@ -25,6 +24,7 @@ import quickfix
 from service.fix.config import FixConfig, lenient_dictionary, settings_text
 from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
+from service.fix.schedule import Schedule
 
 Kind = Literal["message", "logon", "logout", "answer", "gap", "refused", "fault"]
 
@@ -47,6 +47,10 @@ class Happened(NamedTuple):
 _HEARD: Final = 256
 """Messages of which the times are kept until somebody asks."""
 
+_BEGIN_STRING: Final = "FIX.4.4"
+_NUMBERING: Final = "numbering"
+"""File in the store's folder that says when the counterparty's numbers began."""
+
 _log: Final = logging.getLogger(__name__)
 _live: Final[dict[tuple[str, str], Engine]] = {}
 """Keeps every engine until it is stopped: collected while its thread runs, it takes the process down."""
@@ -58,17 +62,10 @@ class Engine:
 
     Args:
         happened: Called on the engine's thread for everything that happens, in order. Must be quick.
-        logon_fields: What our Logon says besides, by tag.
     """
 
-    def __init__(
-        self,
-        config: FixConfig,
-        happened: Callable[[Happened], None],
-        logon_fields: Mapping[int, str] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, config: FixConfig, happened: Callable[[Happened], None]) -> None:
         self._config = config
-        self._logon_fields = tuple(logon_fields.items())
         self._name = (config.sender_comp_id, config.target_comp_id)
         self._happened = happened
         self._dictionary = quickfix.DataDictionary(str(config.dictionary))
@@ -90,6 +87,27 @@ class Engine:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(self._config.store_dir / "session.lock", self)
             _live[self._name] = self
+
+    @property
+    def numbering(self) -> str:
+        """When the counterparty's sequence numbers last began at 1; empty if that is not known."""
+        try:
+            return (self._config.store_dir / _NUMBERING).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _numbered_anew(self) -> None:
+        """The counterparty's Logon has number 1. Written before anything that follows it is taken."""
+        fresh = self._config.store_dir / f"{_NUMBERING}.new"
+        fresh.write_text(str(time.time_ns()))
+        fresh.replace(self._config.store_dir / _NUMBERING)
+
+    def _keep_numbers(self) -> None:
+        """Whatever the schedule says, the engine resets a store that another day began, when it is made."""
+        if self._config.schedule == Schedule():
+            store = self._config.store_dir / f"{_BEGIN_STRING}-{'-'.join(self._name)}.session"
+            if store.exists():
+                store.write_text(time.strftime("%Y%m%d-%H:%M:%S", time.gmtime()))
 
     def close(self) -> None:
         """Give the session back. Only after the function that ``cut`` returned has ended."""
@@ -119,13 +137,15 @@ class Engine:
         settings_file = config.store_dir / "session.cfg"
         settings_file.write_text(settings_text(config, dictionary.resolve()))
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
-        application = _Application(self._happened, read_credentials(config.credentials), self._logon_fields)
+        credentials = read_credentials(config.credentials)
+        application = _Application(self._happened, credentials, self._numbered_anew)
+        self._keep_numbers()
         try:
             settings = quickfix.SessionSettings(str(settings_file))
             store = quickfix.FileStoreFactory(settings)
             log = quickfix.FileLogFactory(settings)
             initiator = kind(application, store, settings, log)
-            session = quickfix.Session.lookupSession(quickfix.SessionID("FIX.4.4", *self._name))
+            session = quickfix.Session.lookupSession(quickfix.SessionID(_BEGIN_STRING, *self._name))
             if expect_from is not None and expect_from < session.getExpectedTargetNum():
                 session.setNextTargetMsgSeqNum(max(1, expect_from))
             if send_from is not None and send_from > session.getExpectedSenderNum():
@@ -157,11 +177,6 @@ class Engine:
                 application = None
 
         return end
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is an engine that connects by itself: not so once it is cut off."""
-        return self._initiator is not None
 
     @property
     def logged_on(self) -> bool:
@@ -241,11 +256,12 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self,
         happened: Callable[[Happened], None],
         credentials: Credentials,
-        logon_fields: tuple[tuple[int, str], ...] = (),
+        numbered_anew: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._happened = happened
-        self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
+        self._numbered_anew = numbered_anew
+        self._credentials = ((553, credentials.username), (554, credentials.password))
         self._reason = ""
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
@@ -288,7 +304,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             kind = _header(message, 35)
             if kind == "A":
-                for tag, value in self._logon:
+                for tag, value in self._credentials:
                     if value:
                         message.setField(tag, value)
             elif kind == "5":
@@ -304,7 +320,9 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             self._hear(message)
             kind = _header(message, 35)
-            if kind == "3":
+            if kind == "A" and _header(message, 34) == "1":
+                self._numbered_anew()
+            elif kind == "3":
                 self._tell("message", message.toString())
             elif kind == "5":
                 self._because("counterparty logged out", message)

@@ -62,6 +62,7 @@ class FixSession:
         instruments: By symbol.
         on_report: Gets every report, the ones that make no sense (``Malformed``) included.
         on_session: Gets ``(logged_on, reason)`` whenever that changes, or when a logon fails.
+        on_numbering: Gets ``numbering`` at every logon, before any report that comes after it.
     """
 
     def __init__(
@@ -71,18 +72,19 @@ class FixSession:
         instruments: Mapping[str, Instrument],
         on_report: Callable[[Report], None],
         on_session: Callable[[bool, str], None],
+        on_numbering: Callable[[str], None] = lambda numbering: None,  # noqa: ARG005
     ) -> None:
         self._config = config
         self._on_report = on_report
         self._on_session = on_session
-        dialect = load_dialect(config.dialects, config.dialect)
-        self._engine = Engine(config, self._happened, dialect.logon_fields)
+        self._on_numbering = on_numbering
+        self._engine = Engine(config, self._happened)
         self._encode = Encoder(timestamp_digits=config.timestamp_digits, order_capacity=config.order_capacity)
         self._sent: dict[int, str] = {}
         self._last_seq = 0
         self._parse = Parser(
             instruments,
-            dialect,
+            load_dialect(config.dialects, config.dialect),
             lambda seq: self._sent.get(seq, ""),
         )
         self._unanswered: set[str] = set()
@@ -172,27 +174,6 @@ class FixSession:
         await _elsewhere(self._engine.cut())
         self.ended_at = following or self.ended_at
 
-    async def drop(self, seconds: float) -> None:
-        """Cut the line without a Logout, as a network that fails does, and connect again after ``seconds``.
-
-        Raises:
-            FixSendError: If there is no line to cut.
-        """
-        if not self.logged_on:
-            raise FixSendError(f"session {self.name} is not logged on")
-        self._unsynced()
-        await _elsewhere(self._engine.cut())
-        self._unanswered.clear()
-        self._tell(False, f"the line was cut for {seconds:g} s")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        if self._stopping.is_set() or self._engine.connected:
-            return
-        try:
-            await _elsewhere(self._engine.connect)
-        except FixConfigError as error:
-            self._stop_trading(f"cannot connect again: {error}")
-
     async def stop(self) -> None:
         """Log out and take the session down, in ``stop_timeout`` seconds at most. Sequence numbers stay."""
         if self._stopping.is_set() or self._loop is None:
@@ -236,6 +217,11 @@ class FixSession:
     def name(self) -> str:
         """``OURS->THEIRS``."""
         return str(self._engine)
+
+    @property
+    def numbering(self) -> str:
+        """What both sides' sequence numbers count from: another text once they have begun at 1 again."""
+        return self._engine.numbering
 
     @property
     def logged_on(self) -> bool:
@@ -335,6 +321,7 @@ class FixSession:
                     Malformed(raw="", reason=f"the engine refused an inbound message, and said so in {raw}")
                 )
             case "logon":
+                self._on_numbering(self.numbering)
                 self._down.clear()
                 self._test()
             case "answer":

@@ -157,6 +157,7 @@ class DropCopyBook:
             ``down_told``: its loss has been alarmed.
         trading_since: UTC since which the trading session is up, and has sent what was missed.
         report_seq: MsgSeqNum of the newest report of the drop copy.
+        numbering: What that number counts from; empty if that is not known.
         unused_from: No MsgSeqNum of ours on that session from this one on has been used.
         ours, theirs: Executions that only the trading session, or only the drop copy, has told, oldest first.
         ends: Orders of ours that work here and are over by the drop copy: its report and when it came.
@@ -171,6 +172,7 @@ class DropCopyBook:
         self.up = self.was_up = self.down_told = False
         self.since = self.trading_since = 0
         self.report_seq = self.unused_from = 0
+        self.numbering = ""
         self.ours: dict[tuple[str, str], Waiting] = {}
         self.theirs: dict[tuple[str, str], Waiting] = {}
         self.ends: dict[str, tuple[ExecutionReport, int]] = {}

@@ -32,10 +32,13 @@ class DropCopyLink:
     def __init__(self, config: FixConfig, instruments: Mapping[str, Instrument], shell: Shell) -> None:
         self._shell = shell
         self._fix = FixSession(
-            config, instruments=instruments, on_report=self._report, on_session=self._session
+            config,
+            instruments=instruments,
+            on_report=self._report,
+            on_session=self._session,
+            on_numbering=lambda numbering: self._numbers.numbered(numbering),
         )
-        self._kept = not config.reset_on_logon
-        self._numbers = SenderNumbers(shell, self._fix, kept=self._kept, drop_copy=True)
+        self._numbers = SenderNumbers(shell, self._fix, kept=not config.reset_on_logon, drop_copy=True)
         self._first: int | None = None
 
     @property
@@ -53,8 +56,7 @@ class DropCopyLink:
         Raises:
             FixConfigError: If the session cannot be made as configured, or is in use.
         """
-        known = self._shell.core.state.drop_copy.report_seq if self._kept else 0
-        await self._fix.start(expect_from=known + 1 if known else None, send_from=self._first)
+        await self._fix.start(expect_from=self._numbers.expect_from, send_from=self._first)
 
     async def stop(self) -> None:
         """Log out; sequence numbers stay."""

@@ -53,6 +53,7 @@ from service.gateway.inputs import (
     KillInput,
     LineCut,
     Noted,
+    Numbered,
     ParentInput,
     Proposed,
     ReconcileInput,
@@ -107,6 +108,7 @@ class Core:
             BreakExplained: self._break_explained,
             LineCut: lambda given, now: disconnects.cut(self.state, given, now),
             Reserved: lambda given, _: self._reserved(given),
+            Numbered: lambda given, _: self._numbered(given),
             Noted: lambda given, now: self.state.alarm(given.code, given.detail, given.symbol, now),
             ClockInput: self._clock_trouble,
             ArmInput: lambda given, now: arming.arm(self.state, given, now),
@@ -173,6 +175,12 @@ class Core:
             order.sent = True  # or it was not: only the broker knows
             order.stale = True
             lost_sight(state, order, "the gateway was restarted", now)
+
+    def _numbered(self, given: Numbered) -> None:
+        held = self.state.drop_copy if given.drop_copy else self.state
+        if held.numbering:
+            held.report_seq = 0
+        held.numbering = given.numbering
 
     def _reserved(self, given: Reserved) -> None:
         if given.drop_copy:

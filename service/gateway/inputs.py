@@ -206,6 +206,16 @@ class Reserved(Message, frozen=True, kw_only=True, tag="reserved"):
     drop_copy: bool = False
 
 
+class Numbered(Message, frozen=True, kw_only=True, tag="numbered"):
+    """The counterparty's MsgSeqNums count from ``numbering`` now: what older numbers stood for is gone.
+
+    ``drop_copy``: on that session, not on the one that trades.
+    """
+
+    numbering: str
+    drop_copy: bool = False
+
+
 class Noted(Message, frozen=True, kw_only=True, tag="noted"):
     """The shell saw something that a person must look at: it goes on record as an alarm."""
 
@@ -315,6 +325,7 @@ Input = (
     | BreakExplained
     | LineCut
     | Reserved
+    | Numbered
     | Noted
     | Proposed
     | Approval

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.fix.session import FixSession
-from service.gateway.inputs import Reserved
+from service.gateway.inputs import Numbered, Reserved
 from service.gateway.shell import Shell
 
 BLOCK: Final = 50_000
@@ -39,6 +39,27 @@ class SenderNumbers:
 
     def _reserve(self, unused_from: int) -> None:
         self._shell.feed(Reserved(unused_from=unused_from, drop_copy=self._drop_copy))
+
+    @property
+    def expect_from(self) -> int | None:
+        """MsgSeqNum after the counterparty's last that is on record; ``None`` if there is nothing to go by.
+
+        Have its numbers begun anew since, and nothing of that is on record, then everything from 1 on.
+        """
+        state = self._shell.core.state
+        held = state.drop_copy if self._drop_copy else state
+        if not self._kept:
+            return None
+        if held.numbering and held.numbering != self._session.numbering:
+            return 1
+        return held.report_seq + 1 if held.report_seq else None
+
+    def numbered(self, numbering: str) -> None:
+        """The session is up, and its numbers count from this."""
+        state = self._shell.core.state
+        held = state.drop_copy if self._drop_copy else state
+        if self._kept and numbering != held.numbering:
+            self._shell.feed(Numbered(numbering=numbering, drop_copy=self._drop_copy))
 
     def begin(self) -> int | None:
         """Reserve a block; what is on the disk after this is enough to connect.

@@ -23,7 +23,6 @@ from service.gateway.clocks import ClockWatch
 from service.gateway.copying import DropCopyLink
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
-from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
@@ -225,8 +224,6 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
         drop_copy_required=settings.drop_copy_required,
         drop_copy_golden=golden,
-        cancel_on_disconnect=dialect.cancel_on_disconnect == "broker",
-        cancel_on_disconnect_grace=int(dialect.cancel_on_disconnect_grace * SECOND),
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:
@@ -250,7 +247,6 @@ class _Gateway:
         instruments: Mapping[str, Instrument],
     ) -> None:
         self._settings = settings
-        self._resets = config.reset_on_logon
         self._journal = journal
         self._core = core
         self._history = fold.history
@@ -260,7 +256,11 @@ class _Gateway:
             settings.kafka, client="gateway", prefix=settings.topic_prefix, linger=0.02, sensor=sensor
         )
         self._fix = FixSession(
-            config, instruments=instruments, on_report=self._report, on_session=self._session
+            config,
+            instruments=instruments,
+            on_report=self._report,
+            on_session=self._session,
+            on_numbering=lambda numbering: self._numbers.numbered(numbering),
         )
         self._runners = Runners(
             settings.stream or stream_address(settings.run_dir),
@@ -281,7 +281,6 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
-        self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
         simulated = config.target_comp_id == SIMULATOR
@@ -331,10 +330,8 @@ class _Gateway:
             kill_signal.start()
             stack.callback(kill_signal.stop)
             # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
-            known = 0 if self._resets else state.report_seq
             stack.callback(self._numbers.end)
-            await self._fix.start(expect_from=known + 1 if known else None, send_from=send_from)
-            stack.push_async_callback(self._cutter.stop)
+            await self._fix.start(expect_from=self._numbers.expect_from, send_from=send_from)
             stack.push_async_callback(self._fix.stop)
             if self._drop_copy is not None:
                 await self._drop_copy.start()

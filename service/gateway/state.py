@@ -137,6 +137,7 @@ class State:
         offsets: Newest offset of ``parents.v1`` by partition.
         approved_limits: Text of limits that two people have put in place of the file's; empty if none.
         report_seq: MsgSeqNum of the newest report of the broker.
+        numbering: What that number counts from; empty if that is not known.
         unused_from: No MsgSeqNum of ours from this one on has been used; 0 if nothing is known.
         order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
         mass_id: MassStatusReqID of the question about everything that is not answered in full; else empty.
@@ -172,6 +173,7 @@ class State:
         self.awaited: deque[tuple[int, str, Order]] = deque()
         self.offsets: dict[int, int] = {}
         self.report_seq = 0
+        self.numbering = ""
         self.effects: list[Effect] = []
         self.unused_from = 0
         self.order_status = "single"

@@ -27,6 +27,7 @@ class Line:
         late: What a desk sits on for now.
         store: Everything numbered, by MsgSeqNum - 1, with the order that it is about.
         taken: How much of it our engine has taken.
+        lives: How often its numbers have begun at 1.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -37,6 +38,7 @@ class Line:
         self.late: list[tuple[str, BookOrder | None]] = []
         self.store: list[tuple[str, BookOrder | None]] = []
         self.taken = 0
+        self.lives = 1
         self._again = 0
         self._rng = rng
 
@@ -80,4 +82,5 @@ class Line:
         """The broker comes back without its sequence numbers: returns what will now never be sent again."""
         lost = self.store[self.taken :]
         self.store, self.taken, self._again = [], 0, 0
+        self.lives += 1
         return lost

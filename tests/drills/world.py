@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.fix.messages import ExecutionReport, OrderCancelRequest
+from service.gateway.inputs import Numbered
 from service.model.market import FeedHeartbeat
 from service.model.time import SECOND, SessionClock
 from tests.drills import invariants
@@ -125,7 +126,9 @@ class World:
         self.expected = self.line.taken + 1
         gateway.start()
         state = gateway.core.state
-        if state.report_seq:
+        if state.numbering and state.numbering != str(self.line.lives):
+            self.expected = 1  # as SenderNumbers.expect_from
+        elif state.report_seq:
             self.expected = min(self.expected, state.report_seq + 1)
         gateway.shell.reference(
             SessionClock(
@@ -150,6 +153,9 @@ class World:
     def connect(self) -> None:
         """The line comes up; the session is logged on once what was missed has been taken."""
         self.line.connect(self.expected)
+        numbering = str(self.line.lives)
+        if numbering != self.gateway.core.state.numbering:
+            self.gateway.shell.feed(Numbered(numbering=numbering))
         self.log_on()
 
     def log_on(self) -> None:

@@ -109,11 +109,13 @@ class Desk:
     def __init__(self, config: FixConfig) -> None:
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.states: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+        self.numberings: list[str] = []
         self.session = FixSession(
             config,
             instruments=INSTRUMENTS,
             on_report=self.on_report,
             on_session=lambda up, why: self.states.put_nowait((up, why)),
+            on_numbering=self.numberings.append,
         )
 
     def on_report(self, report: Report) -> None:

@@ -5,19 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from service.fix.messages import ExecutionReport
 from service.gateway.core import Core
+from service.gateway.inputs import DropCopy
 from service.gateway.journal import open_journal
 from service.gateway.numbers import BLOCK, SenderNumbers
 from service.gateway.shell import Recovery
+from service.model.orders import OrdStatus
 from tests.unit.gateway.test_shell import Gateway
 
 
 class Session:
-    """What is needed of a FIX session: its next number, and where it ended."""
+    """What is needed of a FIX session: its next number, where it ended, and what its numbers count from."""
 
     def __init__(self) -> None:
         self.expected = (1, 1)
         self.ended_at = 0
+        self.numbering = "monday"
 
 
 @pytest.fixture
@@ -102,3 +106,72 @@ async def test_where_numbers_start_anew_at_every_logon_there_is_nothing_to_reser
     kept.check()
     kept.end()
     assert gateway.shell.seq == before
+
+
+# The counterparty's numbers
+
+
+async def test_what_was_taken_and_is_not_on_record_is_asked_for_again(gateway: Gateway) -> None:
+    kept = numbers(gateway, Session())
+    assert kept.expect_from is None
+    kept.numbered("monday")
+    told(gateway, seq=41)
+    assert kept.expect_from == 42
+
+
+async def test_once_numbers_have_begun_anew_the_old_ones_count_for_nothing(gateway: Gateway) -> None:
+    session = Session()
+    kept = numbers(gateway, session)
+    kept.numbered("monday")
+    told(gateway, seq=41)
+    session.numbering = "tuesday"
+    kept.numbered("tuesday")
+    assert kept.expect_from is None
+    told(gateway, seq=2)
+    assert kept.expect_from == 3
+
+
+@pytest.mark.parametrize("drop_copy", [False, True])
+async def test_numbers_that_began_anew_unseen_are_asked_for_from_the_first(
+    gateway: Gateway, drop_copy: bool
+) -> None:
+    """The gateway was killed before anything of the new numbering was on record."""
+    session = Session()
+    kept = SenderNumbers(gateway.shell, session, kept=True, drop_copy=drop_copy)  # type: ignore[arg-type]
+    kept.numbered("monday")
+    told(gateway, seq=41, drop_copy=drop_copy)
+    assert kept.expect_from == 42
+    session.numbering = "tuesday"
+    assert kept.expect_from == 1
+
+
+async def test_what_the_numbers_count_from_is_put_on_record_once(gateway: Gateway) -> None:
+    kept = numbers(gateway, Session())
+    kept.numbered("monday")
+    before = gateway.shell.seq
+    kept.numbered("monday")
+    assert gateway.shell.seq == before
+
+
+async def test_a_journal_from_before_this_was_kept_goes_on_from_its_newest_report(gateway: Gateway) -> None:
+    kept = numbers(gateway, Session())
+    told(gateway, seq=41)
+    assert kept.expect_from == 42
+    kept.numbered("monday")
+    assert kept.expect_from == 42
+
+
+async def test_where_numbers_begin_anew_at_every_logon_nothing_is_asked_for(gateway: Gateway) -> None:
+    kept = numbers(gateway, Session(), kept=False)
+    kept.numbered("monday")
+    told(gateway, seq=41)
+    assert kept.expect_from is None
+    assert gateway.shell.core.state.numbering == ""
+
+
+def told(gateway: Gateway, *, seq: int, drop_copy: bool = False) -> None:
+    """A report with this MsgSeqNum."""
+    report = ExecutionReport(
+        seq=seq, exec_id=f"E{seq}", exec_type="0", ord_status=OrdStatus.NEW, symbol="AURA", order_id="B1"
+    )
+    gateway.shell.feed(DropCopy(report=report) if drop_copy else report)
