@@ -130,6 +130,7 @@ def _run_role(
 ) -> None:
     from service.telemetry import logs
     from service.telemetry.metrics import serve
+    from service.telemetry.process import watch_loop
 
     if role == "gateway":
         # Before the first thread, which would inherit what ends the process.
@@ -155,9 +156,11 @@ def _run_role(
         # What a killed life left: `health` must say no until we are ready ourselves.
         (address.parent / role).unlink(missing_ok=True)
         address.write_text(f"{settings.metrics_host}:{port}\n")
+        watching = asyncio.create_task(watch_loop())
         try:
             await work(settings, stop)
         finally:
+            watching.cancel()
             address.unlink(missing_ok=True)
 
     run_async(live())

@@ -25,6 +25,7 @@ from service.policy.registry import discover
 from service.runner.shell import Shell
 from service.runner.start import ServedModel, Start, build_core, code_digest, write_start
 from service.settings import HotRoleSettings, stream_address
+from service.telemetry.figures import FiguresMetrics
 from service.telemetry.inference import InferenceMetrics
 from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.runner import RunnerMetrics
@@ -107,6 +108,7 @@ class Runner:
             stale_after=settings.stale_after_ms * MILLISECOND,
             conflate_above=settings.conflate_above,
             sensor=RunnerMetrics(),
+            figures=FiguresMetrics(),
         )
 
     async def run(self, stop: asyncio.Event, md: GroupReader, ref: Reader, ready: Path) -> None:

@@ -25,9 +25,10 @@ from service.model.records import (
     Stale,
     Timer,
 )
-from service.model.time import Now, SessionClock
+from service.model.time import SECOND, Now, SessionClock
 from service.runner.core import Core
 from service.runner.outputs import NOTHING, ModelRequest, Outputs
+from service.telemetry.figures import FiguresSensor
 from service.telemetry.runner import RunnerSensor
 from service.transport.consumer import Batch
 from service.transport.topics import DECISIONS, INPUTS, SIGNALS
@@ -71,6 +72,7 @@ class Shell:
         stale_after: int,
         conflate_above: int,
         sensor: RunnerSensor | None = None,
+        figures: FiguresSensor | None = None,
         utc: Callable[[], int] = time.time_ns,
     ) -> None:
         self.core = core
@@ -84,6 +86,8 @@ class Shell:
         self._stale_after = stale_after
         self._conflate_above = conflate_above
         self._sensor = sensor or RunnerSensor()
+        self._figures = figures or FiguresSensor()
+        self._figures_at = 0
         self._utc = utc
         self._clock: SessionClock | None = None
         self._watermark = 0
@@ -222,6 +226,19 @@ class Shell:
         core = self.core
         self._sensor.on_state(
             parents=len(core.parents), partitions=len(self.owned), stale=core.stale, synced=core.synced
+        )
+        if abs(self._utc() - self._figures_at) >= SECOND:
+            self._figures_at = self._utc()
+            self._tell_figures()
+
+    def _tell_figures(self) -> None:
+        oldest = min((self._beats.get(partition, 0) for partition in self.owned), default=0)
+        self._figures.on_heartbeat(self._figures_at - oldest if oldest else None)
+        self._figures.on_deviation(
+            {
+                (parent.id,): (parent.filled - parent.due) / parent.snapshot.parent.quantity
+                for parent in self.core.parents.values()
+            }
         )
 
     # What comes back

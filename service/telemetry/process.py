@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 from typing import Final
 
+from prometheus_client import Histogram
+
+from service.telemetry.metrics import LATENCY_BUCKETS, REGISTRY
+
 _YOUNG: Final = 100_000
+_LOOK_EVERY: Final = 0.1
+_LAG: Final = Histogram(
+    "slipstream_loop_lag_seconds",
+    "How late the role's event loop was with what was due, looked at ten times a second.",
+    buckets=LATENCY_BUCKETS,
+    registry=REGISTRY,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +34,15 @@ def tune_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 50, 100)
+
+
+async def watch_loop() -> None:
+    """Measure how late this event loop is, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LOOK_EVERY
+        await asyncio.sleep(_LOOK_EVERY)
+        _LAG.observe(max(0.0, loop.time() - due))
 
 
 def ask_for_realtime(priority: int) -> bool:

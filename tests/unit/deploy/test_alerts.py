@@ -11,7 +11,7 @@ import yaml
 
 from service.cli import main
 from service.risk import LossStage
-from tests.unit.deploy.supervision import ALERTS, METRIC, RECORDED, ROOT, families, script
+from tests.unit.deploy.supervision import ALERTS, METRIC, RECORDED, ROOT, families
 from tests.unit.deploy.tools import require
 
 RULE_TESTS = sorted(Path(__file__).with_name("alerts").glob("*.yml"))
@@ -109,13 +109,6 @@ def test_runbook_when_it_names_commands_metrics_and_pages_then_they_exist(page: 
 def test_runbooks_when_listed_then_each_belongs_to_an_alert() -> None:
     linked = {ROOT / rule["annotations"]["runbook"] for rule in ALERTS}
     assert linked == {page for page in RUNBOOKS if page.name != "README.md"}
-
-
-def test_limit_rules_when_made_from_the_limits_then_they_are_the_committed_ones() -> None:
-    limits = (ROOT / "deploy/limits.toml").read_text()
-    assert (ROOT / "deploy/prometheus/rules/limits.yml").read_text() == script(
-        "deploy/prometheus/limits.py"
-    ).rules(limits)
 
 
 def test_routes_when_amtool_checks_them_then_they_are_sound() -> None:
