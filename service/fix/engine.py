@@ -15,8 +15,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import quickfix
@@ -62,10 +63,17 @@ class Engine:
 
     Args:
         happened: Called on the engine's thread for everything that happens, in order. Must be quick.
+        logon_fields: What our Logon says besides, by tag.
     """
 
-    def __init__(self, config: FixConfig, happened: Callable[[Happened], None]) -> None:
+    def __init__(
+        self,
+        config: FixConfig,
+        happened: Callable[[Happened], None],
+        logon_fields: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self._config = config
+        self._logon_fields = tuple(logon_fields.items())
         self._name = (config.sender_comp_id, config.target_comp_id)
         self._happened = happened
         self._dictionary = quickfix.DataDictionary(str(config.dictionary))
@@ -138,7 +146,7 @@ class Engine:
         settings_file.write_text(settings_text(config, dictionary.resolve()))
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
         credentials = read_credentials(config.credentials)
-        application = _Application(self._happened, credentials, self._numbered_anew)
+        application = _Application(self._happened, credentials, self._logon_fields, self._numbered_anew)
         self._keep_numbers()
         try:
             settings = quickfix.SessionSettings(str(settings_file))
@@ -177,6 +185,11 @@ class Engine:
                 application = None
 
         return end
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an engine that connects by itself: not so once it is cut off."""
+        return self._initiator is not None
 
     @property
     def logged_on(self) -> bool:
@@ -256,12 +269,13 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self,
         happened: Callable[[Happened], None],
         credentials: Credentials,
+        logon_fields: tuple[tuple[int, str], ...] = (),
         numbered_anew: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._happened = happened
         self._numbered_anew = numbered_anew
-        self._credentials = ((553, credentials.username), (554, credentials.password))
+        self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
         self._reason = ""
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
@@ -304,7 +318,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             kind = _header(message, 35)
             if kind == "A":
-                for tag, value in self._credentials:
+                for tag, value in self._logon:
                     if value:
                         message.setField(tag, value)
             elif kind == "5":

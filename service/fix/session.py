@@ -78,13 +78,14 @@ class FixSession:
         self._on_report = on_report
         self._on_session = on_session
         self._on_numbering = on_numbering
-        self._engine = Engine(config, self._happened)
+        dialect = load_dialect(config.dialects, config.dialect)
+        self._engine = Engine(config, self._happened, dialect.logon_fields)
         self._encode = Encoder(timestamp_digits=config.timestamp_digits, order_capacity=config.order_capacity)
         self._sent: dict[int, str] = {}
         self._last_seq = 0
         self._parse = Parser(
             instruments,
-            load_dialect(config.dialects, config.dialect),
+            dialect,
             lambda seq: self._sent.get(seq, ""),
         )
         self._unanswered: set[str] = set()
@@ -173,6 +174,27 @@ class FixSession:
         following = self._engine.expected[0]
         await _elsewhere(self._engine.cut())
         self.ended_at = following or self.ended_at
+
+    async def drop(self, seconds: float) -> None:
+        """Cut the line without a Logout, as a network that fails does, and connect again after ``seconds``.
+
+        Raises:
+            FixSendError: If there is no line to cut.
+        """
+        if not self.logged_on:
+            raise FixSendError(f"session {self.name} is not logged on")
+        self._unsynced()
+        await _elsewhere(self._engine.cut())
+        self._unanswered.clear()
+        self._tell(False, f"the line was cut for {seconds:g} s")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        if self._stopping.is_set() or self._engine.connected:
+            return
+        try:
+            await _elsewhere(self._engine.connect)
+        except FixConfigError as error:
+            self._stop_trading(f"cannot connect again: {error}")
 
     async def stop(self) -> None:
         """Log out and take the session down, in ``stop_timeout`` seconds at most. Sequence numbers stay."""

@@ -23,8 +23,8 @@ from service.gateway.clocks import ClockWatch
 from service.gateway.copying import DropCopyLink
 from service.gateway.core import Core
 from service.gateway.countersign import Countersign
+from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
-from service.gateway.figures import Figures
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
@@ -37,7 +37,6 @@ from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
 from service.settings import ROOT, HotRoleSettings, control_address, stream_address
 from service.telemetry.clocks import ClockMetrics
-from service.telemetry.figures import FiguresMetrics
 from service.telemetry.gateway import GatewayMetrics
 from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.transport import TransportMetrics
@@ -226,6 +225,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
         drop_copy_required=settings.drop_copy_required,
         drop_copy_golden=golden,
+        cancel_on_disconnect=dialect.cancel_on_disconnect == "broker",
+        cancel_on_disconnect_grace=int(dialect.cancel_on_disconnect_grace * SECOND),
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")
     if fold.seq:
@@ -283,9 +284,9 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
+        self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
-        self._figures = Figures(self._shell, FiguresMetrics())
         simulated = config.target_comp_id == SIMULATOR
         self._clocks = ClockWatch(
             self._shell,
@@ -335,6 +336,7 @@ class _Gateway:
             # What the engine had taken and the journal had not is asked for again, unless numbers start anew.
             stack.callback(self._numbers.end)
             await self._fix.start(expect_from=self._numbers.expect_from, send_from=send_from)
+            stack.push_async_callback(self._cutter.stop)
             stack.push_async_callback(self._fix.stop)
             if self._drop_copy is not None:
                 await self._drop_copy.start()
@@ -463,7 +465,6 @@ class _Gateway:
                 self._kill_file.look(self._shell)
                 self._runners.check()
                 self._clocks.look(time.time_ns())
-                self._figures.look(time.time_ns())
                 self._numbers.check()
                 if self._drop_copy is not None:
                     self._drop_copy.check()
