@@ -25,6 +25,7 @@ from service.gateway.core import Core
 from service.gateway.countersign import Countersign
 from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
+from service.gateway.figures import Figures
 from service.gateway.inputs import Noted, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
@@ -37,6 +38,7 @@ from service.model.reference import Instrument, load_reference
 from service.model.time import SECOND
 from service.settings import ROOT, HotRoleSettings, control_address, stream_address
 from service.telemetry.clocks import ClockMetrics
+from service.telemetry.figures import FiguresMetrics
 from service.telemetry.gateway import GatewayMetrics
 from service.telemetry.process import ask_for_realtime, tune_collector
 from service.telemetry.transport import TransportMetrics
@@ -287,6 +289,7 @@ class _Gateway:
         self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
+        self._figures = Figures(self._shell, FiguresMetrics())
         simulated = config.target_comp_id == SIMULATOR
         self._clocks = ClockWatch(
             self._shell,
@@ -465,6 +468,7 @@ class _Gateway:
                 self._kill_file.look(self._shell)
                 self._runners.check()
                 self._clocks.look(time.time_ns())
+                self._figures.look(time.time_ns())
                 self._numbers.check()
                 if self._drop_copy is not None:
                     self._drop_copy.check()
