@@ -74,6 +74,15 @@ def test_logon_when_there_are_credentials_then_they_are_sent(application: _Appli
     assert (named.getField(553), named.getField(554)) == ("desk-1", "not a real one")
 
 
+def test_logon_when_the_dialect_has_fields_of_its_own_then_they_are_sent_and_in_no_other_message() -> None:
+    logon, heartbeat = message("35=A|34=1|98=0|108=30"), message("35=0|34=2")
+    asking = _Application(print, Credentials("", ""), ((35002, "1"),))
+    asking.toAdmin(logon, None)
+    asking.toAdmin(heartbeat, None)
+    assert logon.getField(35002) == "1"
+    assert not heartbeat.isSetField(35002)
+
+
 def test_logout_when_both_sides_say_something_then_the_first_is_the_reason(
     application: _Application, told: list[Happened]
 ) -> None:

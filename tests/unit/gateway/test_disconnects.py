@@ -1,4 +1,4 @@
-"""What the broker does with our orders when the line drops is declared, and checked whenever it does (C28)."""
+"""What the broker does when the line drops is declared, and checked whenever it drops (C28)."""
 
 from __future__ import annotations
 
