@@ -36,7 +36,7 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         host, port: Where the counterparty listens.
-        store_dir: Sequence numbers and sent messages; one process at a time, kept over restarts.
+        store_dir: Sequence numbers; one process at a time, kept over restarts.
         log_dir: Every message in and out.
         heartbeat: Seconds (108).
         reset_on_logon: Throw sequence numbers away at each logon, and with them what was missed.

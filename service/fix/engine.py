@@ -25,9 +25,10 @@ import quickfix
 from service.fix.config import FixConfig, lenient_dictionary, settings_text
 from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
+from service.fix.resend import Answers, request_end
 from service.fix.schedule import Schedule
 
-Kind = Literal["message", "logon", "logout", "answer", "gap", "refused", "fault"]
+Kind = Literal["message", "logon", "logout", "answer", "gap", "asked", "storm", "refused", "fault"]
 
 
 class Happened(NamedTuple):
@@ -36,21 +37,22 @@ class Happened(NamedTuple):
     Attributes:
         kind: ``message`` (inbound application message or session reject), ``logon``, ``logout``,
             ``answer`` (to a test request), ``gap`` (the engine filled a gap where the counterparty asked for
-            messages again), ``refused`` (the engine itself rejected an inbound message) or ``fault`` (a
-            callback failed).
-        text: The raw message; the reason; the TestReqID; or first and next MsgSeqNum of the gap.
+            messages again), ``asked`` (we asked for messages again), ``storm`` (the counterparty does, again
+            and again), ``refused`` (the engine itself rejected an inbound message) or ``fault`` (a callback
+            failed).
+        text: The raw message; the reason; the TestReqID; first and next MsgSeqNum of the gap; first, last and
+            last known to be missing of what we asked for; or first of what they asked for and how often.
     """
 
     kind: Kind
     text: str
 
 
-_HEARD: Final = 256
-"""Messages of which the times are kept until somebody asks."""
-
 _BEGIN_STRING: Final = "FIX.4.4"
 _NUMBERING: Final = "numbering"
 """File in the store's folder that says when the counterparty's numbers began."""
+_HEARD: Final = 256
+"""Messages of which the times are kept until somebody asks."""
 
 _log: Final = logging.getLogger(__name__)
 _live: Final[dict[tuple[str, str], Engine]] = {}
@@ -240,6 +242,12 @@ class Engine:
             raw = f"8=FIX.4.4\x019=0\x0135=1\x01112={test_id}\x0110=000\x01"
             self._session.send(quickfix.Message(raw, False))
 
+    def ask_again(self, begin: int) -> None:
+        """Send a ResendRequest from ``begin`` on; its length is bounded like that of the engine's own."""
+        if self._session is not None:
+            raw = f"8=FIX.4.4\x019=0\x0135=2\x017={begin}\x0116=0\x0110=000\x01"
+            self._session.send(quickfix.Message(raw, False))
+
     def request_logout(self, reason: str) -> None:
         """Ask for an orderly end; the engine's thread sends Logout within a second."""
         if self._session is not None:
@@ -277,6 +285,9 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self._numbered_anew = numbered_anew
         self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
         self._reason = ""
+        self._high = 0
+        self._answers = Answers()
+        self._request = 0
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self.live = True
         self.sender = 0
@@ -321,11 +332,18 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 for tag, value in self._logon:
                     if value:
                         message.setField(tag, value)
+                self._high = 0
+            elif kind == "2":
+                begin = int(_field(message, 7))
+                end = request_end(begin, self._high)
+                message.setField(16, str(end))
+                self._tell("asked", f"{begin} {end} {self._high if self._high >= begin else 0}")
             elif kind == "5":
                 self._because("we logged out", message)
             elif kind == "3":
                 self._tell("refused", message.toString())
             elif kind == "4":
+                self._count_request(session_id)
                 self._tell("gap", f"{_header(message, 34)} {_field(message, 36)}")
         except BaseException as error:
             self._fault("toAdmin", error)
@@ -334,8 +352,14 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             self._hear(message)
             kind = _header(message, 35)
-            if kind == "A" and _header(message, 34) == "1":
-                self._numbered_anew()
+            if kind == "A":
+                # What comes before this number and has not come yet is missing.
+                self._high = int(_header(message, 34)) - 1
+                if not self._high:
+                    self._numbered_anew()
+            elif kind == "2":
+                self._request = int(_header(message, 34))
+                self._answer(_field(message, 7))
             elif kind == "3":
                 self._tell("message", message.toString())
             elif kind == "5":
@@ -344,6 +368,26 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 self._tell("answer", test_id)
         except BaseException as error:
             self._fault("fromAdmin", error)
+
+    def _answer(self, begin: str) -> None:
+        """Hold the engine's answer back if they ask for the same again and again.
+
+        Nothing is read from the counterparty meanwhile; what we send goes out on other threads.
+        """
+        delay = self._answers.asked(int(begin), time.monotonic())
+        if delay:
+            self._tell("storm", f"{begin} {self._answers.times}")
+            time.sleep(delay)
+
+    def _count_request(self, session_id: Any) -> None:
+        """Count the ResendRequest that is being answered, which an engine without stored messages forgets.
+
+        Uncounted, whatever follows it would look like a gap, and we would ask for it in turn.
+        """
+        request, self._request = self._request, 0
+        session = quickfix.Session.lookupSession(session_id)
+        if request and session is not None and session.getExpectedTargetNum() == request:
+            session.setNextTargetMsgSeqNum(request + 1)
 
     def toApp(self, message: Any, session_id: Any) -> None:
         try:

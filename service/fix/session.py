@@ -25,6 +25,7 @@ from service.fix.messages import (
     Request,
 )
 from service.fix.parse import Parser
+from service.fix.resend import FREE_ANSWERS, MOST_ANSWERS, CatchUp
 from service.fix.schedule import Schedule
 from service.model.reference import Instrument
 
@@ -33,8 +34,8 @@ __all__ = ["FixConfig", "FixConfigError", "FixSendError", "FixSession", "Tls"]
 _log: Final = logging.getLogger(__name__)
 _BATCH: Final = 500
 """Reports handled before the loop gets a turn for other work."""
-_TEST_AGAIN: Final = 5.0
-"""Seconds after which an unanswered test request is repeated."""
+_TEST_AGAIN: Final = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds to an unanswered test request's next, each time: the answer may have fallen into a gap."""
 _FIRST_PATIENCE: Final = 3.0
 _LAST_PATIENCE: Final = 30.0
 """Seconds that an engine has to log on again before it is replaced; doubled each time."""
@@ -42,6 +43,10 @@ _REMEMBERED: Final = 100_000
 """Sequence numbers of ours by which a reject can still be traced to its ClOrdID."""
 _LOOK_AT_HOURS: Final = 0.5
 """Seconds between two looks at the session's schedule."""
+_HOLD_AFTER: Final = 3
+"""Requests for the same message after which a lost connection is made again more slowly."""
+_LOOK_AT_GAP: Final = 0.1
+"""Seconds between two looks at how far a resend has come."""
 _LOGOUT_WAIT: Final = 4.0
 """Seconds for the answer to our Logout: one until the engine sends it, LogoutTimeout, one more."""
 
@@ -62,6 +67,7 @@ class FixSession:
         instruments: By symbol.
         on_report: Gets every report, the ones that make no sense (``Malformed``) included.
         on_session: Gets ``(logged_on, reason)`` whenever that changes, or when a logon fails.
+        on_alarm: Gets the code and detail of what a person has to look at.
         on_numbering: Gets ``numbering`` at every logon, before any report that comes after it.
     """
 
@@ -72,12 +78,16 @@ class FixSession:
         instruments: Mapping[str, Instrument],
         on_report: Callable[[Report], None],
         on_session: Callable[[bool, str], None],
+        on_alarm: Callable[[str, str], None] = lambda code, detail: None,  # noqa: ARG005
         on_numbering: Callable[[str], None] = lambda numbering: None,  # noqa: ARG005
     ) -> None:
         self._config = config
         self._on_report = on_report
         self._on_session = on_session
+        self._on_alarm = on_alarm
         self._on_numbering = on_numbering
+        self._catch_up = CatchUp()
+        self._looking: asyncio.TimerHandle | None = None
         dialect = load_dialect(config.dialects, config.dialect)
         self._engine = Engine(config, self._happened, dialect.logon_fields)
         self._encode = Encoder(timestamp_digits=config.timestamp_digits, order_capacity=config.order_capacity)
@@ -101,7 +111,8 @@ class FixSession:
         self._schedule = config.schedule
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
-        self._idle = asyncio.Event()
+        self._idle = False
+        self._woken_up = asyncio.Event()
         self._first: tuple[int | None, int | None] = (None, None)
         self._stopping = asyncio.Event()
         self._fault = ""
@@ -139,7 +150,8 @@ class FixSession:
 
     async def _connect(self) -> None:
         (expect_from, send_from), self._first = self._first, (None, None)
-        self._idle.clear()
+        self._idle = False
+        self._woken_up.clear()
         self.ended_at = 0
         await _elsewhere(lambda: self._engine.connect(expect_from, send_from))
 
@@ -164,7 +176,8 @@ class FixSession:
 
     async def _take_down(self, reason: str) -> None:
         """Log out, if there is time for it, and end the engine."""
-        self._idle.set()
+        self._idle = True
+        self._woken_up.set()
         if self._reviver is not None:
             await asyncio.wait([self._reviver])
         if self._engine.logged_on:
@@ -225,8 +238,16 @@ class FixSession:
         patience = float(max(_FIRST_PATIENCE, 2 * self._config.reconnect_interval))
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), patience)
-            if self._idle.is_set() or self._engine.logged_on:
+                await asyncio.wait_for(self._woken_up.wait(), patience)
+            if self._idle:
+                return
+            if self._woken_up.is_set():
+                # Connection after connection ends over the same gap: do not ask for it once a second.
+                self._woken_up.clear()
+                patience = max(patience, self._catch_up.delay)
+                await _elsewhere(self._engine.cut())
+                continue
+            if self._engine.logged_on:
                 return
             patience = min(2 * patience, _LAST_PATIENCE)
             await _elsewhere(self._engine.cut())
@@ -347,17 +368,27 @@ class FixSession:
                 self._down.clear()
                 self._test()
             case "answer":
-                if not self._synced and what.text == self._test_id:
-                    self._unsynced()
-                    self._synced = True
-                    self._tell(True, self._fault)
+                if what.text == self._test_id:
+                    self._catch_up.level()
+                    if not self._synced:
+                        self._unsynced()
+                        self._synced = True
+                        self._tell(True, self._fault)
             case "gap":
                 self._gap(*map(int, what.text.split()))
+            case "asked":
+                begin, end, high = map(int, what.text.split())
+                self._catch_up.asked(begin, end, high, time.monotonic())
+                self._look()
+            case "storm":
+                self._storm(*map(int, what.text.split()))
             case "logout":
                 self._unsynced()
                 self._unanswered.clear()
                 self._down.set()
-                if not self._idle.is_set() and (self._reviver is None or self._reviver.done()):
+                if self._catch_up.tries >= _HOLD_AFTER:
+                    self._woken_up.set()
+                if not self._idle and (self._reviver is None or self._reviver.done()):
                     self._reviver = asyncio.create_task(self._revive(), name="fix-revive")
                 if not self._closed:
                     self._tell(False, what.text)
@@ -368,18 +399,53 @@ class FixSession:
     def _test_id(self) -> str:
         return f"SYNC-{self._tests}"
 
-    def _test(self) -> None:
+    def _test(self, tries: int = 0) -> None:
         """Ask for a sign that the counterparty is level with us; again until it comes."""
         self._unsynced()
         self._tests += 1
         self._engine.test(self._test_id)
-        self._retest = asyncio.get_running_loop().call_later(_TEST_AGAIN, self._test)
+        patience = _TEST_AGAIN[min(tries, len(_TEST_AGAIN) - 1)]
+        self._retest = asyncio.get_running_loop().call_later(patience, self._test, tries + 1)
 
     def _unsynced(self) -> None:
         self._synced = False
         if self._retest is not None:
             self._retest.cancel()
             self._retest = None
+
+    def _look(self) -> None:
+        """See how far what we asked for has come, as long as something is missing."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        catch_up, expected = self._catch_up, self._engine.expected[1]
+        if expected:
+            match catch_up.look(expected, time.monotonic()):
+                case "ask":
+                    _log.warning("FIX %s: asking for messages from %d on again", self._engine, expected)
+                    self._engine.ask_again(expected)
+                case "probe":
+                    self._tests += 1
+                    self._engine.test(self._test_id)
+                case "give up":
+                    what = f"the counterparty does not send MsgSeqNum {expected} again"
+                    self._give_up(f"{what}; asked {catch_up.tries} times")
+        if catch_up.open:
+            self._looking = asyncio.get_running_loop().call_later(_LOOK_AT_GAP, self._look)
+
+    def _storm(self, begin: int, times: int) -> None:
+        """The counterparty asks for the same messages again and again."""
+        detail = f"the counterparty asked {times} times for messages from MsgSeqNum {begin} on"
+        if times == FREE_ANSWERS + 1:
+            self._on_alarm("RESEND_STORM", detail)
+        elif times == MOST_ANSWERS:
+            self._give_up(f"{detail}: what we send may not be read")
+
+    def _give_up(self, detail: str) -> None:
+        """A person has to look: orders are refused from now on, cancels go out."""
+        if not self._fault:
+            self._on_alarm("RESEND_GIVEN_UP", detail)
+        self._stop_trading(detail)
 
     def _gap(self, first: int, following: int) -> None:
         """The counterparty asked for messages again; application messages among them were not sent again."""

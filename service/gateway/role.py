@@ -265,6 +265,7 @@ class _Gateway:
             instruments=instruments,
             on_report=self._report,
             on_session=self._session,
+            on_alarm=self._alarm,
             on_numbering=lambda numbering: self._numbers.numbered(numbering),
         )
         self._runners = Runners(
@@ -306,6 +307,9 @@ class _Gateway:
 
     def _report(self, report: Report) -> None:
         self._shell.report(report)
+
+    def _alarm(self, code: str, detail: str) -> None:
+        self._shell.feed(Noted(code=code, detail=detail))
 
     def _session(self, logged_on: bool, reason: str) -> None:
         self._shell.session(self._fix.name, logged_on, reason)

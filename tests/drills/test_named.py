@@ -429,6 +429,11 @@ ELSEWHERE = {
         "tests/unit/gateway/test_kill.py::test_a_failure_at_one_order_does_not_spare_the_others",
     ),
     "a kill while Kafka is gone": ("tests/integration/gateway/test_gateway_role.py",),
+    "resend storm": (
+        "tests/integration/fix/test_resend_storm.py::test_resend_storm_when_they_ask_without_end_then_answers_are_rare_and_a_person_is_told",
+        "tests/integration/fix/test_resend_storm.py::test_resend_storm_when_they_never_send_what_we_miss_then_we_ask_rarely_and_give_up",
+        "tests/integration/fix/test_resend_storm.py::test_resend_when_every_connection_ends_over_it_then_connections_grow_rare",
+    ),
 }
 
 

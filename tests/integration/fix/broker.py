@@ -109,12 +109,14 @@ class Desk:
     def __init__(self, config: FixConfig) -> None:
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.states: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+        self.alarms: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.numberings: list[str] = []
         self.session = FixSession(
             config,
             instruments=INSTRUMENTS,
             on_report=self.on_report,
             on_session=lambda up, why: self.states.put_nowait((up, why)),
+            on_alarm=lambda code, detail: self.alarms.put_nowait((code, detail)),
             on_numbering=self.numberings.append,
         )
 
@@ -124,6 +126,10 @@ class Desk:
     async def report(self) -> Report:
         async with asyncio.timeout(PATIENCE):
             return await self.reports.get()
+
+    async def alarm(self) -> tuple[str, str]:
+        async with asyncio.timeout(3 * PATIENCE):
+            return await self.alarms.get()
 
     async def state(self, up: bool) -> str:
         """Wait until the session is up or down; returns the reason."""

@@ -21,7 +21,7 @@ def settings(tmp_path: Path, **changes: Any) -> dict[str, str]:
 def test_settings_when_plain_then_sequence_numbers_survive_everything(tmp_path: Path) -> None:
     made = settings(tmp_path)
     assert {made[k] for k in ("ResetOnLogon", "ResetOnLogout", "ResetOnDisconnect")} == {"N"}
-    assert (made["PersistMessages"], made["NonStopSession"]) == ("Y", "Y")
+    assert (made["PersistMessages"], made["NonStopSession"]) == ("N", "Y")
     assert (made["SocketConnectHost"], made["SocketConnectPort"]) == ("broker.example", "9880")
     assert (made["SenderCompID"], made["TargetCompID"]) == ("SLIPSTREAM", "BROKERSIM")
 
