@@ -180,6 +180,7 @@ def run() -> list[Figure]:
         },
         levels=rates,
         duplicates=DuplicateLimits(max_alike=10, window=SECOND),
+        introductions={"policy=twap": "full"},
         market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=SECOND),
     )
     gate = Gate(limits, load_reference(ROOT / "deploy" / "reference.toml"))

@@ -16,6 +16,7 @@ from service.gateway.lifecycle import CLOSED, FILLED, PARTIALLY_FILLED, REQUEST,
 from service.gateway.lifecycle import ReportKind as Kind
 from service.gateway.order import Execution, Order
 from service.gateway.resting import Resting
+from service.gateway.trials import Trials
 from service.model.orders import OrdStatus, Side
 
 _UNKNOWN_ORDER: Final = 5
@@ -94,6 +95,7 @@ class Ledger:
         self.exposures: dict[str, Exposure] = {}
         self.parents: dict[str, Progress] = {}
         self.books = Books()
+        self.trials = Trials()
         self.resting = Resting()
         self._by_cl_ord_id: dict[str, Order] = {}
         self._over: deque[Order] = deque()
@@ -379,6 +381,8 @@ class Ledger:
         if not order.sideless:
             self.exposure(order.symbol).position += order.side.sign * lots
         self.books.trade(order.levels, order.symbol, order.side, lots, money)
+        if order.trials:
+            self.trials.trade(order.trials, order.symbol, order.side, lots)
 
     def _next_request(self, order: Order, kind: Kind, report: ExecutionReport) -> Request | None:
         if kind is Kind.REPLACED and report.cl_ord_id != order.replace_id:
@@ -422,6 +426,8 @@ class Ledger:
             if order.side is Side.SELL or order.sideless:
                 exposure.working_sell += delta
             self.books.work(order.levels, order.symbol, order.side, delta)
+            if order.trials:
+                self.trials.work(order.trials, order.symbol, order.side, delta)
         self.resting.update(order)
         if order.counted_unknown is not order.unknown:
             order.counted_unknown = order.unknown

@@ -31,6 +31,7 @@ from service.model.time import MICROSECOND, MILLISECOND
 from service.risk import ceilings
 from service.risk.limits import (
     EVERY,
+    FULL,
     CorrelationLimits,
     DuplicateLimits,
     ExecutionPolicy,
@@ -40,6 +41,7 @@ from service.risk.limits import (
     Limits,
     Locate,
     MarketDataLimits,
+    Stage,
 )
 
 
@@ -180,6 +182,38 @@ class _Correlation(_Table):
     max_exposure: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_CORRELATED_EXPOSURE)] = Decimal(0)
 
 
+class _Stage(_Table):
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    instruments: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+    max_order_value: Annotated[Decimal, Field(ge=0, le=ceilings.MAX_STAGE_ORDER_VALUE)] = Decimal(0)
+    max_orders_per_day: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_STAGE_ORDERS)] = 0
+    max_position: Annotated[int, Field(strict=True, ge=0, le=ceilings.MAX_STAGE_POSITION)] = 0
+
+    def stage(self) -> Stage:
+        """As the gate takes it (C39)."""
+        return Stage(
+            instruments=frozenset(self.instruments),
+            venues=frozenset(self.venues),
+            max_order_value=self.max_order_value,
+            max_orders_per_day=self.max_orders_per_day,
+            max_position=self.max_position,
+        )
+
+
+class _Introduction(_Table):
+    """A policy by its name, or a model by ``NAME@VERSION``."""
+
+    policy: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    model: Annotated[str, Field(pattern=r"^(\*|[^@]+@[^@]+)$", max_length=128)] | None = None
+    stage: Annotated[str, Field(min_length=1, max_length=64)]
+
+    @property
+    def key(self) -> str:
+        """As the gate has it."""
+        return f"policy={self.policy}" if self.policy is not None else f"model={self.model}"
+
+
 class _File(_Table):
     currency: Annotated[str, Field(pattern="^[A-Z]{3,5}$")] | None = None
     restricted: tuple[Name, ...] | None = None
@@ -195,6 +229,8 @@ class _File(_Table):
     instruments: tuple[_Instrument, ...] = ()
     correlation: _Correlation = _Correlation()
     locates: tuple[_Locate, ...] = ()
+    stages: tuple[_Stage, ...] = ()
+    introductions: tuple[_Introduction, ...] = ()
 
 
 _LEVELS: Final = {
@@ -255,11 +291,46 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         duplicates=DuplicateLimits(
             max_alike=file.duplicates.max_alike, window=file.duplicates.window_ms * MILLISECOND
         ),
+        stages={row.name: row.stage() for row in file.stages},
+        introductions=_introductions(text, where, file, reference),
         locates=tuple(row.locate() for row in file.locates),
         correlation=CorrelationLimits(
             calm_percent=file.correlation.calm_percent, max_exposure=file.correlation.max_exposure
         ),
     )
+
+
+def _introductions(text: str, where: str, file: _File, reference: Reference) -> dict[str, str]:
+    """Stage by key; every stage is there, and nothing that is new starts in full (C39)."""
+    stages = [row.name for row in file.stages]
+    for n, row in enumerate(file.stages):
+        if row.name == FULL or row.name in stages[:n]:
+            what = "is the stage without limits" if row.name == FULL else "stands there twice"
+            raise _wrong(text, where, "stages", n, "name", f"{row.name!r} {what}; give it another name")
+        for field, known in (("instruments", reference.by_symbol), ("venues", reference.by_venue)):
+            strange = sorted(set(getattr(row, field)) - set(known) - {EVERY})
+            if strange:
+                what = f"{', '.join(strange)} is not in the reference file; correct the name or add it there"
+                raise _wrong(text, where, "stages", n, field, what)
+    found: dict[str, str] = {}
+    for n, given in enumerate(file.introductions):
+        if (given.policy is None) == (given.model is None):
+            raise _wrong(text, where, "introductions", n, "", "it names a policy or a model, and not both")
+        if given.key in found:
+            raise _wrong(text, where, "introductions", n, "", f"{given.key} stands there twice")
+        if given.stage not in (FULL, *stages):
+            what = f"there is no stage {given.stage!r}; there are {', '.join((FULL, *stages))}"
+            raise _wrong(text, where, "introductions", n, "stage", what)
+        if given.stage == FULL and given.key.endswith(f"={EVERY}"):
+            what = "what nobody has introduced does not start in full; name a stage with limits"
+            raise _wrong(text, where, "introductions", n, "stage", what)
+        found[given.key] = given.stage
+    return found
+
+
+def _wrong(text: str, where: str, table: str, number: int, field: str, what: str) -> LimitsFileError:
+    label = f"{table} {number + 1}: {field}" if field else f"{table} {number + 1}"
+    return LimitsFileError(f"{where}, line {_line(text, table, number, field)}: {label}: {what}")
 
 
 def _names_exist(text: str, where: str, table: str, number: int, row: _Level, reference: Reference) -> None:

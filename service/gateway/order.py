@@ -24,6 +24,7 @@ class Order:
         cl_ord_id: The newest one that the broker accepted (or the first, until it does).
         alias: The ClOrdID that it may go by instead, where the broker's answer fits two; else empty.
         chain: Every ClOrdID of it, cancels and replaces included.
+        trials: Policy and model that were being introduced when it was sent, ``KEY=NAME`` (C39).
         levels: Names that it counts for, in the order of ``LEVELS``; none for an order that nobody here sent.
         quantity, price: As accepted by the broker.
         replace_quantity, replace_price: Asked for and not answered; 0 if nothing is.
@@ -84,6 +85,7 @@ class Order:
         "symbol",
         "time_in_force",
         "told_quantity",
+        "trials",
         "tried",
         "tries",
         "unknown",
@@ -105,6 +107,7 @@ class Order:
         account: str,
         policy: str,
         levels: tuple[str, ...] = (),
+        trials: tuple[str, ...] = (),
         display_quantity: int = 0,
         venue: str = "",
         model: str = "",
@@ -125,6 +128,7 @@ class Order:
         self.account = account
         self.policy = policy
         self.levels = levels
+        self.trials = trials
         self.display_quantity = display_quantity
         self.venue = venue
         self.model = model

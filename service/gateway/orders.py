@@ -130,6 +130,7 @@ def _facts(
     venue = command.venue if isinstance(command, SubmitChild) else order.venue if order else ""
     names, scopes = (parent.levels, parent.scopes) if parent is not None else ((), frozenset[str]())
     policy = parent.order.policy if parent is not None else ""
+    trials = state.gate.on_trial(policy, command.model)
     child, alike = None, 0
     if isinstance(command, SubmitChild) and parent is not None:
         alike = state.alike.count(parent.order.account, command, now.utc, state.gate.alike_window)
@@ -167,6 +168,7 @@ def _facts(
             reduce_only=state.kills.reducing(scopes, command.model, venue) if state.kills.engaged else "",
         ),
         child=child,
+        trials=state.ledger.trials.facts(trials, symbol, now.market) if trials else (),
         correlated=_correlated(state, symbol),
     )
 
@@ -236,6 +238,7 @@ def _submit(
     verdict: Approved | Denied,
     now: Now,
 ) -> None:
+    trials = state.gate.on_trial(parent.order.policy, command.model)
     order = Order(
         child_id=command.child_id,
         parent_id=parent.order.id,
@@ -249,6 +252,7 @@ def _submit(
         account=parent.order.account,
         policy=parent.order.policy,
         levels=parent.levels,
+        trials=trials,
         display_quantity=command.display_quantity,
         venue=command.venue,
         model=command.model,
@@ -257,6 +261,7 @@ def _submit(
         stamps=_received(command.stamps, now),
     )
     state.ledger.add(order)
+    state.ledger.trials.note(trials, now.market)
     state.throttle.note(order.policy, now.utc)
     state.alike.note(order.account, command, now.utc)
     state.traffic.note(order.levels, order.symbol, now.utc)
@@ -282,6 +287,7 @@ def _replace(
 ) -> None:
     cl_ord_id = state.ids.next(f"replace {order.child_id}")
     state.ledger.ask_replace(order, cl_ord_id, command.quantity, command.price)
+    state.ledger.trials.note(state.gate.on_trial(order.policy, command.model), now.market)
     state.throttle.note(order.policy, now.utc)
     order.reason, order.stamps = command.reason, _received(command.stamps, now)
     state.traffic.note(order.levels, order.symbol, now.utc)

@@ -3,6 +3,7 @@
 from service.risk.denials import Code, Denied
 from service.risk.gate import Approved, ForgedApproval, Gate
 from service.risk.limits import (
+    FULL,
     LEVELS,
     CorrelationLimits,
     DuplicateLimits,
@@ -14,6 +15,7 @@ from service.risk.limits import (
     Locate,
     LossStage,
     MarketDataLimits,
+    Stage,
 )
 from service.risk.money import value_unit
 from service.risk.snapshots import (
@@ -26,10 +28,12 @@ from service.risk.snapshots import (
     MarketFacts,
     ParentFacts,
     TrafficFacts,
+    TrialFacts,
 )
 from service.risk.uses import STEPS, Use
 
 __all__ = [
+    "FULL",
     "LEVELS",
     "STEPS",
     "Approved",
@@ -55,7 +59,9 @@ __all__ = [
     "MarketDataLimits",
     "MarketFacts",
     "ParentFacts",
+    "Stage",
     "TrafficFacts",
+    "TrialFacts",
     "Use",
     "value_unit",
 ]

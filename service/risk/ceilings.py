@@ -23,6 +23,15 @@ MAX_PARENT_QUANTITY: Final = 10_000_000
 MAX_PARENT_VALUE: Final = Decimal(100_000_000)
 """Currency units of one parent (C3)."""
 
+MAX_STAGE_ORDER_VALUE: Final = Decimal(1_000_000)
+"""Currency units of one order of something that is still being introduced (C39)."""
+
+MAX_STAGE_ORDERS: Final = 10_000
+"""New orders and replaces in a day of something that is still being introduced (C39)."""
+
+MAX_STAGE_POSITION: Final = 100_000
+"""Lots in one instrument of something that is still being introduced (C39)."""
+
 MAX_COLLAR_BPS: Final = 1_000
 """Distance of an order's price from the reference price (C1)."""
 

@@ -11,6 +11,7 @@ from service.model.reference import Instrument, Reference
 from service.risk import ceilings
 from service.risk.limits import (
     EVERY,
+    FULL,
     LEVELS,
     ExecutionPolicy,
     InstrumentLimits,
@@ -19,6 +20,7 @@ from service.risk.limits import (
     Limits,
     Locate,
     LossStage,
+    Stage,
 )
 from service.risk.money import to_value, value_unit
 
@@ -176,6 +178,27 @@ def _by_client_and_symbol(given: Iterable[Locate]) -> Mapping[tuple[str, str], l
     return dict(found)
 
 
+class StageBounds:
+    """How much something new may do at one stage (C39), with ``*`` written out; values in units of value."""
+
+    __slots__ = (
+        "instruments",
+        "max_order_value",
+        "max_orders_per_day",
+        "max_position",
+        "name",
+        "venues",
+    )
+
+    def __init__(self, name: str, given: Stage, reference: Reference) -> None:
+        self.name = name
+        self.instruments = _written_out(given.instruments, (i.symbol for i in reference.instruments))
+        self.venues = _written_out(given.venues, ("", *(v.name for v in reference.venues)))
+        self.max_order_value = to_value(min(given.max_order_value, ceilings.MAX_STAGE_ORDER_VALUE))
+        self.max_orders_per_day = min(given.max_orders_per_day, ceilings.MAX_STAGE_ORDERS)
+        self.max_position = min(given.max_position, ceilings.MAX_STAGE_POSITION)
+
+
 class LevelBounds:
     """Limits of one name at one level, in units of value; the day's loss by its stages.
 
@@ -258,13 +281,17 @@ class Compiled:
     """
 
     __slots__ = (
+        "_introductions",
         "_limits",
         "_named",
         "_rows",
+        "_stages",
         "alike_window",
         "bounds",
         "calm_correlation",
         "currency",
+        "full_models",
+        "full_policies",
         "instruments",
         "locates",
         "max_alike",
@@ -305,9 +332,28 @@ class Compiled:
         alike = limits.duplicates
         self.max_alike = min(alike.max_alike, ceilings.MAX_ALIKE) if alike.window > 0 else 0
         self.alike_window = max(alike.window, ceilings.MIN_ALIKE_WINDOW)
+        self._stages = {name: StageBounds(name, row, reference) for name, row in limits.stages.items()}
+        self._introductions = limits.introductions
+        self.full_policies = self._full("policy=")
+        self.full_models = self._full("model=")
         ages = limits.market_data
         self.max_heartbeat_age = min(ages.max_heartbeat_age, ceilings.MAX_HEARTBEAT_AGE)
         self.max_reference_age = min(ages.max_reference_age, ceilings.MAX_REFERENCE_AGE)
+
+    def _full(self, kind: str) -> frozenset[str]:
+        full = (key for key, stage in self._introductions.items() if stage == FULL and key.startswith(kind))
+        return frozenset(key.removeprefix(kind) for key in full) - {EVERY}
+
+    def on_trial(self, policy: str, model: str) -> tuple[str, ...]:
+        """Keys of an order's policy and model, where they are not introduced in full (C39)."""
+        keys = () if policy in self.full_policies else (f"policy={policy}",)
+        return keys if not model or model in self.full_models else (*keys, f"model={model}")
+
+    def stage(self, key: str) -> StageBounds | None:
+        """The stage that something on trial has reached: its own, or that of everything new."""
+        kind = key.partition("=")[0]
+        name = self._introductions.get(key, self._introductions.get(f"{kind}={EVERY}", ""))
+        return self._stages.get(name)
 
     def at(self, level: Level, name: str) -> LevelBounds:
         """Limits of one name at one level, made once."""

@@ -17,6 +17,7 @@ from service.risk import (
     borrowing,
     calm,
     exposure,
+    introduction,
     liquidity,
     market,
     permission,
@@ -156,6 +157,10 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - the gate fails closed, whatever went wrong (C6)
             return denied(Code.CHECK_FAILED, check="admissible", error=type(error).__name__)
 
+    def on_trial(self, policy: str, model: str) -> tuple[str, ...]:
+        """What of an order's policy and model is still being introduced, for its facts (C39)."""
+        return self._compiled.on_trial(policy, model)
+
     def check(self, command: SubmitChild | ReplaceChild, facts: Facts, now: Now) -> Approved | Denied:
         """Judge one new child order, or one replace, against every limit in force. Changes nothing.
 
@@ -198,6 +203,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     permission.passive,
     market.collar,
     market.value,
+    introduction.introduced,
     exposure.reduce_only,
     exposure.position,
     borrowing.located,

@@ -15,6 +15,9 @@ import msgspec
 
 from service.model.orders import OrdType, TimeInForce
 
+FULL: Final = "full"
+"""The stage of what is introduced in full: it has no limits but all the others (C39)."""
+
 EVERY: Final = "*"
 """Every name there is; of a row: every name that has no row of its own."""
 
@@ -151,6 +154,23 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_parent_value: Decimal = Decimal(0)
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """How much something new may do while it is at this stage (C39); what is not named is not allowed.
+
+    Attributes:
+        venues: As of an execution policy.
+        max_order_value: Currency units of one order.
+        max_orders_per_day: New orders and replaces, in a day of market time.
+        max_position: Lots long or short in one instrument, from its own orders, working ones counted.
+    """
+
+    instruments: frozenset[str] = frozenset()
+    venues: frozenset[str] = frozenset()
+    max_order_value: Decimal = Decimal(0)
+    max_orders_per_day: int = 0
+    max_position: int = 0
+
+
 class MarketDataLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How old the market's facts may be, nanoseconds of UTC (C16)."""
 
@@ -181,6 +201,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         strategies: Execution policies by name of the strategy.
         instruments: By symbol. An instrument that is not here is denied.
         locates: What clients may sell short where a locate is required (C15).
+        stages: By name (C39).
+        introductions: Stage reached, by ``policy=NAME`` and ``model=NAME@VERSION``; the name ``*`` stands for
+            everything new, which is never ``full``. What has none trades nothing.
         levels: By level and name; the name ``*`` stands for every name that has no row of its own.
     """
 
@@ -193,6 +216,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     levels: Mapping[tuple[Level, str], LevelLimits] = {}
     market_data: MarketDataLimits = MarketDataLimits()
     duplicates: DuplicateLimits = DuplicateLimits()
+    stages: Mapping[str, Stage] = {}
+    introductions: Mapping[str, str] = {}
     locates: tuple[Locate, ...] = ()
     correlation: CorrelationLimits = CorrelationLimits()
 

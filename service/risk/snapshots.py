@@ -131,6 +131,22 @@ class TrafficFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     levels: tuple[int, ...]
 
 
+class TrialFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a policy or model that is still being introduced has done (C39).
+
+    Attributes:
+        key: ``policy=NAME`` or ``model=NAME@VERSION``.
+        orders: New orders and replaces of this day of market time.
+        lots, buying, selling: Position (signed) and working orders in the order's instrument, of its own.
+    """
+
+    key: str
+    orders: int
+    lots: int
+    buying: int
+    selling: int
+
+
 class HaltFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What stops trading by itself.
 
@@ -158,6 +174,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         levels: In the order of ``LEVELS``.
         child: There for a replace of a known child.
         correlated: Of the instruments that the order's moves with, those of which we hold or work anything.
+        trials: Of the order's policy and model, where they are not introduced in full (C39).
         lifted: Soft blocks that two people have lifted for this one order (C44).
     """
 
@@ -170,3 +187,4 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     child: ChildFacts | None = None
     correlated: tuple[CorrelatedFacts, ...] = ()
     lifted: tuple[Code, ...] = ()
+    trials: tuple[TrialFacts, ...] = ()

@@ -105,6 +105,7 @@ LIMITS = build(
         max_heartbeat_age=near(ceilings.MAX_HEARTBEAT_AGE),
         max_reference_age=near(ceilings.MAX_REFERENCE_AGE),
     ),
+    introductions=st.just({"policy=twap": "full"}),
     duplicates=build(
         DuplicateLimits, max_alike=near(ceilings.MAX_ALIKE), window=st.sampled_from([0, 1, SECOND])
     ),
@@ -159,6 +160,7 @@ LOOSEST = Limits(
     },
     market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
     duplicates=DuplicateLimits(max_alike=LOOSE, window=1),
+    introductions={"policy=twap": "full"},
     correlation=CorrelationLimits(calm_percent=LOOSE, max_exposure=Decimal(LOOSE)),
 )
 

@@ -56,7 +56,7 @@ _NAMES = ("twap", "alice", "EQUITIES", "NORTHWIND", "SLIPSTREAM")
 _NOW = Now(market=1_000, utc=1_000)
 
 
-def _gate(currency: str, venue: str) -> Gate:
+def _gate(currency: str, venue: str, model: str) -> Gate:
     account = Account(name="NW-1", client="NORTHWIND")
     reference = Reference.model_construct(
         instruments=(AURA, COIN), venues=(Venue.model_construct(name=venue),), accounts=(account,)
@@ -101,6 +101,7 @@ def _gate(currency: str, venue: str) -> Gate:
         instruments={"AURA": row, "COIN": row},
         levels={(level, "*"): row_of_all for level in Level},
         duplicates=DuplicateLimits(max_alike=10, window=10**9),
+        introductions={"policy=twap": "full", f"model={model}": "full"},
         market_data=MarketDataLimits(max_heartbeat_age=10**9, max_reference_age=10**9),
     )
     return Gate(limits, reference)
@@ -215,7 +216,7 @@ def approved_replace(
 def _minted(command: SubmitChild | ReplaceChild, facts: Facts) -> Approved:
     assert facts.parent is not None
     venue = command.venue if isinstance(command, SubmitChild) else ""
-    verdict = _gate(INSTRUMENTS[facts.parent.symbol].currency, venue).check(command, facts, _NOW)
+    verdict = _gate(INSTRUMENTS[facts.parent.symbol].currency, venue, command.model).check(command, facts, _NOW)
     assert isinstance(verdict, Approved), verdict
     return verdict
 

@@ -423,6 +423,10 @@ def digest(core: Core) -> dict[str, Any]:
         "throttled": state.throttle.tripped,
         "kills": (state.kills.engaged, state.kills.unconfirmed),
         "proposals": (state.proposals.open, state.proposals._last),
+        "trials": {
+            key: (t.day, t.orders, {s: (h.lots, h.buying, h.selling) for s, h in t.holdings.items()})
+            for key, t in ledger.trials.all.items()
+        },
         "blocked": (state.blocked.waiting, state.blocked.dismissed, state.blocked.decided),
         "limits": (state.gate.limits, state.approved_limits),
         "chasing": list(state.chasing),

@@ -17,6 +17,7 @@ from service.risk import (
     Level,
     LevelLimits,
     Locate,
+    Stage,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -314,3 +315,67 @@ def test_a_locate_that_cannot_be_is_an_error_that_names_the_place(before: str, a
 )
 def test_the_loosest_limits_of_the_day_are_refused(text: str, says: str) -> None:
     assert says in error(text)
+
+
+STAGES = """\
+[[stages]]
+name = "trial"
+instruments = ["AURA"]
+venues = ["*"]
+max_order_value = 50_000.5
+max_orders_per_day = 20
+max_position = 300
+
+[[introductions]]
+policy = "*"
+stage = "trial"
+
+[[introductions]]
+model = "m@1"
+stage = "full"
+"""
+
+
+def test_stages_and_how_far_each_policy_and_model_has_come_reach_the_gate() -> None:
+    limits = parse_limits(STAGES, "limits.toml", REFERENCE)
+    assert limits.stages == {
+        "trial": Stage(
+            instruments=frozenset({"AURA"}),
+            venues=frozenset({"*"}),
+            max_order_value=Decimal("50000.5"),
+            max_orders_per_day=20,
+            max_position=300,
+        )
+    }
+    assert limits.introductions == {"policy=*": "trial", "model=m@1": "full"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('name = "trial"', 'name = "full"', "line 2: stages 1: name: 'full' is the stage without limits"),
+        ('instruments = ["AURA"]', 'instruments = ["AURO"]', "line 3: stages 1: instruments: AURO is not in"),
+        ('venues = ["*"]', 'venues = ["XNONE"]', "line 4: stages 1: venues: XNONE is not in the reference"),
+        (
+            "max_orders_per_day = 20",
+            "max_orders_per_day = 10_001",
+            "line 6: stages trial: max_orders_per_day",
+        ),
+        ("max_position = 300", "max_position = 100_001", "at most 100000"),
+        ("50_000.5", "1_000_000.01", "at most 1000000"),
+        ('stage = "trial"', 'stage = "full"', "line 11: introductions 1: stage: what nobody has introduced"),
+        ('stage = "trial"', 'stage = "tria"', "there is no stage 'tria'; there are full, trial"),
+        ('model = "m@1"', 'policy = "*"', "line 13: introductions 2: policy=* stands there twice"),
+        ('model = "m@1"', 'model = "m@1"\npolicy = "x"', "introductions 2: it names a policy or a model"),
+        ('model = "m@1"\n', "", "introductions 2: it names a policy or a model, and not both"),
+        ('model = "m@1"', 'model = "m"', "line 14: introductions 2: model"),
+        ('stage = "full"', "", "line 13: introductions 2: stage: Field required"),
+        (
+            "[[introductions]]",
+            STAGES.partition("\n\n")[0] + "\n[[introductions]]",
+            "'trial' stands there twice",
+        ),
+    ],
+)
+def test_a_mistake_in_the_stages_names_its_line(before: str, after: str, said: str) -> None:
+    assert said in error(STAGES.replace(before, after, 1))

@@ -12,6 +12,7 @@ from service.model.orders import OrdType, ParentStatus, ReplaceChild, Side, Subm
 from service.model.reference import Account, Client, Firm, Instrument, Reference, Venue
 from service.model.time import SECOND, Now
 from service.risk import (
+    FULL,
     LEVELS,
     Approved,
     ChildFacts,
@@ -109,6 +110,7 @@ LIMITS = Limits(
         (Level.FIRM, "*"): level(messages_per_second=28),
     },
     duplicates=DuplicateLimits(max_alike=3, window=SECOND),
+    introductions={"policy=twap": FULL},
     correlation=CorrelationLimits(calm_percent=60, max_exposure=Decimal(300_000)),
     market_data=MarketDataLimits(max_heartbeat_age=SECOND, max_reference_age=2 * SECOND),
 )

@@ -364,6 +364,7 @@ def loosest() -> Limits:
             for key in LIMITS.levels
         },
         duplicates=DuplicateLimits(max_alike=LOOSE, window=1),
+        introductions={"policy=twap": "full"},
         market_data=MarketDataLimits(max_heartbeat_age=LOOSE, max_reference_age=LOOSE),
     )
 
