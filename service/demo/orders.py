@@ -25,7 +25,7 @@ _RUN_DIR = click.option(
     help="Folder of the run.",
 )
 _REASON = click.option("--reason", required=True, help="For the record.")
-_STATUSES: Final = ("new", "partially_filled", "filled", "canceled", "rejected", "expired", "done_for_day")
+STATUSES: Final = ("new", "partially_filled", "filled", "canceled", "rejected", "expired", "done_for_day")
 
 
 @click.group()
@@ -56,23 +56,19 @@ def reconcile(reason: str, run_dir: Path) -> None:
 
 @orders.command()
 @click.argument("child")
-@click.option("--status", type=click.Choice(_STATUSES), required=True, help="OrdStatus, as the broker says.")
+@click.option("--status", type=click.Choice(STATUSES), required=True, help="OrdStatus, as the broker says.")
 @click.option("--cum", type=click.IntRange(min=0), required=True, help="CumQty, as the broker says; lots.")
-@click.option(
-    "--price",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Price units: books what of --cum the gateway has no execution of. Without it nothing is booked.",
-)
 @click.option("--side", type=click.Choice(("buy", "sell")), help="Where the broker's reports left it out.")
 @_REASON
 @_RUN_DIR
-def explain(
-    child: str, status: str, cum: int, price: int, side: str | None, reason: str, run_dir: Path
-) -> None:
-    """Put on record what the broker told you about an order that is unknown."""
+def explain(child: str, status: str, cum: int, side: str | None, reason: str, run_dir: Path) -> None:
+    """Put on record what the broker told you about an order that is unknown.
+
+    Nothing is booked. Where the broker has executions that we have not, two people book them, with
+    `slipstream book order`.
+    """
     told = Side[side.upper()] if side else None
-    work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, price, reason, told)
+    work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, 0, reason, told)
     _show(asyncio.run(work).orders)
 
 

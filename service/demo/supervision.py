@@ -15,9 +15,12 @@ import click
 
 from service.demo.blocked import dismiss
 from service.demo.operator import JSON, print_json
+from service.demo.orders import STATUSES
 from service.gateway import control_client
+from service.gateway.explaining import terms
 from service.gateway.people import May, add_person, parse_people, table
 from service.gateway.proposals import ARM, BOOK, LIMITS, OVERRIDE, RELEASE
+from service.model.orders import OrdStatus, Side
 
 _RUN_DIR = click.option(
     "--run-dir",
@@ -150,7 +153,7 @@ def arm_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir:
 
 @click.group()
 def book() -> None:
-    """Book what only the drop copy tells, two people together."""
+    """Book what only the drop copy, or the broker on the telephone, tells; two people together."""
 
 
 @book.command("propose")
@@ -162,6 +165,35 @@ def book() -> None:
 def book_propose(number: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to book a break, as `slipstream orders breaks` shows it; another person approves it."""
     _proposed(BOOK, run_dir, person, reason, as_json, target=number)
+
+
+@book.command("order")
+@click.argument("child")
+@click.option("--status", type=click.Choice(STATUSES), required=True, help="OrdStatus, as the broker says.")
+@click.option("--cum", type=click.IntRange(min=1), required=True, help="CumQty, as the broker says; lots.")
+@click.option(
+    "--price", type=click.IntRange(min=1), required=True, help="Price units, of what we have no execution of."
+)
+@click.option("--side", type=click.Choice(("buy", "sell")), help="Where the broker's reports left it out.")
+@_AS
+@_REASON
+@JSON
+@_RUN_DIR
+def book_order(
+    child: str,
+    status: str,
+    cum: int,
+    price: int,
+    side: str | None,
+    person: str,
+    reason: str,
+    as_json: bool,
+    run_dir: Path,
+) -> None:
+    """Propose to book what the broker told of an unknown order; another person approves it."""
+    told = Side[side.upper()] if side else None
+    target = terms(child, OrdStatus[status.upper()], cum, price, told)
+    _proposed(BOOK, run_dir, person, reason, as_json, target=target)
 
 
 @book.command("approve")

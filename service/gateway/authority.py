@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.gateway import arming, dropcopy, killing, overrides, reports
+from service.gateway import arming, dropcopy, explaining, killing, overrides, reports
 from service.gateway.inputs import Approval, ArmInput, BreakExplained, Proposed, ReleaseInput, Unauthorised
 from service.gateway.limits_file import LimitsFileError, parse_limits
 from service.gateway.proposals import ARM, BOOK, LIMITS, MOST_OPEN, OVERRIDE, RELEASE, Proposal
@@ -56,7 +56,7 @@ def may_not_propose(state: State, given: Proposed) -> str:
     if given.action == OVERRIDE:
         return overrides.may_not_propose(state, given.target, given.reason)
     if given.action == BOOK:
-        return dropcopy.may_not_book(state, given.target)
+        return _may_not_book(state, given.target)
     if given.action == LIMITS:
         try:
             limits = parse_limits(given.text, "proposed limits", state.reference)
@@ -66,6 +66,11 @@ def may_not_propose(state: State, given: Proposed) -> str:
             return f"limits {limits.version} are in force already"
         return "" if limits.version == given.target else f"its version is {limits.version}"
     return f"nobody can propose {given.action}"
+
+
+def _may_not_book(state: State, target: str) -> str:
+    of_order = explaining.is_of_order(target)
+    return explaining.may_not_book(state, target) if of_order else dropcopy.may_not_book(state, target)
 
 
 def approve(state: State, given: Approval, now: Now, recorded: str = "") -> str:
@@ -98,6 +103,11 @@ def _carry_out(state: State, proposal: Proposal, both: str, now: Now) -> None:
     if proposal.action == ARM:
         arming.arm(state, ArmInput(scope=proposal.target, by=both, reason=proposal.reason), now)
         return
+    if proposal.action == BOOK and explaining.is_of_order(proposal.target):
+        told = explaining.read(proposal.target, both, proposal.reason)
+        if told is not None:
+            reports.explained(state, told, now)
+        return
     if proposal.action == BOOK:
         report = dropcopy.explained(
             state, BreakExplained(id=proposal.target, by=both, reason=proposal.reason, book=True), now
@@ -124,7 +134,7 @@ def may_not_approve(state: State, given: Approval, now: Now) -> str:
     if proposal.action == OVERRIDE:
         return overrides.may_not_approve(state, proposal.target, given.by, given.reason, now)
     if proposal.action == BOOK:
-        return dropcopy.may_not_book(state, proposal.target)
+        return _may_not_book(state, proposal.target)
     if proposal.action == LIMITS:
         if proposal.base != state.gate.limits.version:
             return "the limits have changed since it was proposed; propose it again"

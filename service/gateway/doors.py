@@ -268,6 +268,9 @@ class Control:
         if connection.peer_uid is None:
             connection.send(Refused(reason="only a known user on the Unix socket may explain an order"))
             return
+        if request.price:
+            connection.send(Refused(reason="what books lots takes two people: `slipstream book order`"))
+            return
         order = shell.core.state.ledger.orders.get(request.child_id)
         if order is None or not (order.unknown or order.sideless):
             connection.send(

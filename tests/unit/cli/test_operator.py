@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.fix.messages import ExecutionReport
+from service.gateway import control_client
+from service.gateway.control_client import ControlError
 from service.gateway.countersign import Countersign
 from service.gateway.doors import Control
 from service.gateway.people import People, read_people
@@ -177,3 +179,15 @@ def test_nobody_is_told_that_nobody_reads_on() -> None:
     )
     os.close(writes)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+async def test_one_person_alone_books_nothing(desk: Desk) -> None:
+    """The command line has no such option any more; the gateway refuses it from any tool."""
+    with pytest.raises(ControlError, match="takes two people: `slipstream book order`"):
+        await control_client.explain(desk.folder, "P1.1", OrdStatus.FILLED, 100, PRICE, "telephone")
+    desk.gateway.wire.logged_on = False
+    desk.gateway.shell.session("S", False, "cut")
+    terms = ["--status", "filled", "--cum", "100", "--price", str(PRICE)]
+    who = ["--as", "carol", "--reason", "telephone"]
+    proposed = await desk.json("book", "order", "P1.1", *terms, *who, secret="carol in development\n")
+    assert proposed["target"] == f"order P1.1 status=filled cum=100 price={PRICE}"
