@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.fix import session
 from service.fix.messages import ExecutionReport, FixConfigError, FixSendError, Malformed, Report
 from service.fix.session import FixSession
 from tests.integration.fix.broker import PATIENCE, Broker, Desk, config_for, free_port
@@ -291,3 +292,26 @@ async def test_session_when_nobody_listens_then_it_starts_refuses_orders_and_sto
     with pytest.raises(FixSendError, match="not logged on"):
         session.send(new_order())
     await session.stop()
+
+
+async def test_both_sides_when_each_has_missed_something_then_they_are_level_after_another_test_request(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after SIGKILL: ours asks again, theirs fill the gap with whatever they answered within it."""
+    monkeypatch.setattr(session, "_TEST_AGAIN", (0.1, 0.2, 0.5, 1.0, 2.0, 3600.0))
+    config = config_for(tmp_path, broker.port)
+    async with Desk(config).trading(broker) as desk:
+        desk.session.send(new_order("O-1"))
+        order = await broker.expect("app", "D")
+        await broker.report(order, "0", "0")
+        recorded = await desk.report()
+        await broker.do("disconnect")
+        await desk.state(False)
+    for number in (1, 2):
+        await broker.report(order, "F", "1", f"17=X-{number}|32=10|31=187.25|14={number}0|151=80")
+    desk = Desk(config)
+    await desk.session.start(expect_from=recorded.seq + 1, send_from=50_000)
+    try:
+        await desk.state(True)
+    finally:
+        await desk.session.stop()
