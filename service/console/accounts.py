@@ -42,6 +42,7 @@ class Role(enum.StrEnum):
     DESK_HEAD = "desk_head"
     RISK = "risk"
     ADMIN = "admin"
+    ALERTS = "alerts"
 
 
 class Right(enum.StrEnum):
@@ -54,7 +55,7 @@ class Right(enum.StrEnum):
     COUNTERSIGN = "countersign"
     ACKNOWLEDGE = "acknowledge"
     RECONCILE = "reconcile"
-    USERS = "users"
+    ALERT = "alert"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -64,9 +65,11 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
         {Right.SEE, Right.TRADE, Right.TRADE_DESK, Right.KILL, Right.ACKNOWLEDGE, Right.COUNTERSIGN}
     ),
     Role.RISK: frozenset({Right.SEE, Right.KILL, Right.COUNTERSIGN, Right.ACKNOWLEDGE, Right.RECONCILE}),
-    Role.ADMIN: frozenset({Right.SEE, Right.USERS}),
+    Role.ADMIN: frozenset({Right.SEE}),
+    Role.ALERTS: frozenset({Right.ALERT}),
 }
-"""Whoever runs the machine neither trades nor lifts a kill; whoever trades lifts none."""
+"""Whoever runs the machine neither trades nor lifts a kill, and whoever only trades lifts none; ``alerts`` is
+Alertmanager."""
 
 
 class User(BaseModel):

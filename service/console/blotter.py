@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any, Final
@@ -38,9 +39,13 @@ from service.model.events import (
 )
 from service.model.market import BookSnapshot, FeedHeartbeat, ReferenceSnapshot, Trade
 from service.model.parameters import Parameters
-from service.model.records import Decision
+from service.model.records import AuditEntry, Decision
 from service.model.reference import Reference
 from service.model.time import SessionClock
+
+ACKNOWLEDGE: Final = "acknowledge alarm"
+CLOSE: Final = "close alarm"
+"""Actions on ``audit.v1``; their target ends with the alarm's id."""
 
 _DECISIONS: Final = 500
 _MOST_FILLS: Final = 20_000
@@ -78,7 +83,8 @@ class Blotter:
         self._sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
         self._volume: dict[str, list[int]] = {}
         self._at_begin: dict[str, tuple[int, int]] = {}
-        self._alarm_number = 0
+        self._closures: dict[str, tuple[str, str, int]] = {}
+        self._seen: dict[str, str] = {}
         self.live = False
 
     def market_now(self, utc: int) -> int:
@@ -125,6 +131,8 @@ class Blotter:
                 if was and not message.logged_on:
                     detail = f"{message.session} {message.detail}"
                     self._alarm("session", "SESSION_DOWN", detail, "", message.ts_utc)
+            case AuditEntry():
+                self._audited(message)
             case SessionClock():
                 self.clock = message
             case FeedHeartbeat():
@@ -345,25 +353,49 @@ class Blotter:
         self._alarm("denial", event.code, detail, event.symbol, event.ts_utc)
 
     def _alarm(self, kind: str, code: str, detail: str, symbol: str, utc: int) -> None:
-        for row in reversed(self.alarms.values()):
-            if (
-                not row.closed
-                and (row.kind, row.code, row.symbol) == (kind, code, symbol)
-                and kind == "denial"
-            ):
-                row.times, row.detail, row.ts_utc = row.times + 1, detail, utc
-                self.touch("alarm", row.id, row)
-                return
-        self._alarm_number += 1
-        row = AlarmRow(
-            id=f"{utc}-{self._alarm_number}", kind=kind, code=code, detail=detail, symbol=symbol, ts_utc=utc
-        )
+        if kind == "denial":
+            for row in reversed(self.alarms.values()):
+                if (row.kind, row.code, row.symbol) == (kind, code, symbol) and not self._closed(row, utc):
+                    row.times, row.detail, row.ts_utc = row.times + 1, detail, utc
+                    self.touch("alarm", row.id, row)
+                    return
+        # The same record gives the same id, so that what a person said of it is found again.
+        digest = hashlib.sha256(f"{kind} {code} {symbol} {utc} {detail}".encode()).hexdigest()[:16]
+        row = AlarmRow(id=digest, kind=kind, code=code, detail=detail, symbol=symbol, ts_utc=utc)
+        self.add_alarm(row)
+
+    def add_alarm(self, row: AlarmRow) -> None:
+        """Show an alarm, with what people have said of it already."""
+        row.acknowledged = self._seen.get(row.id, "")
+        if row.id in self._closures:
+            row.closed, row.comment, _ = self._closures[row.id]
         self.alarms[row.id] = row
         self.touch("alarm", row.id, row)
         if len(self.alarms) > 2 * _MOST_CLOSED_ALARMS:
             oldest = next((a for a in self.alarms.values() if a.closed), next(iter(self.alarms.values())))
             del self.alarms[oldest.id]
             self._changed.pop(("alarm", oldest.id), None)
+
+    def _closed(self, row: AlarmRow, utc: int) -> bool:
+        """Whether a person had closed it before this time."""
+        closure = self._closures.get(row.id)
+        return closure is not None and closure[2] <= utc
+
+    def _audited(self, entry: AuditEntry) -> None:
+        """Acknowledgements and closures, of this console or another, are what ``audit.v1`` says."""
+        if entry.action not in (ACKNOWLEDGE, CLOSE) or entry.outcome != "done":
+            return
+        alarm_id = entry.target.rpartition(" ")[2]
+        who = entry.who.removeprefix("console:")
+        self._seen.setdefault(alarm_id, who)
+        if entry.action == CLOSE:
+            self._closures.setdefault(alarm_id, (who, entry.reason, entry.ts_utc))
+        row = self.alarms.get(alarm_id)
+        if row is not None:
+            row.acknowledged = self._seen[alarm_id]
+            if alarm_id in self._closures:
+                row.closed, row.comment, _ = self._closures[alarm_id]
+            self.touch("alarm", row.id, row)
 
     # The market
 

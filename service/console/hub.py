@@ -31,7 +31,6 @@ from service.transport.topics import AUDIT, DECISIONS, MD, ORDERS, PARENTS, REF,
 
 log = logging.getLogger(__name__)
 
-_RECORD: Final = (ORDERS, RISK, DECISIONS)
 _STALE: Final = 2.0
 _POLL: Final = 0.5
 
@@ -40,7 +39,8 @@ class Hub:
     """The console's view of everything.
 
     Args:
-        record: Started reader of orders, risk and decisions, from their beginning.
+        record: Started readers of audit and of orders, risk and decisions, from their beginning; each is read
+            to its present end before the next is begun.
         market: Started reader of market data and reference facts, from now on.
         producer: Started; parent commands and audit go through it.
     """
@@ -49,7 +49,7 @@ class Hub:
         self,
         reference: Reference,
         run_dir: Path,
-        record: Reader,
+        record: tuple[Reader, ...],
         market: Reader,
         producer: Producer,
         *,
@@ -73,7 +73,7 @@ class Hub:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(work)
-                for work in (self._read(self._record), self._read(self._market), self._watch())
+                for work in (self._read_record(), self._read(self._market), self._watch())
             ]
             await stop.wait()
             for task in tasks:
@@ -114,18 +114,27 @@ class Hub:
         """Put a line on ``audit.v1``."""
         self._producer.send(AUDIT, None, message)
 
+    async def _read_record(self) -> None:
+        """Read what is there, what people said of alarms before the alarms, and then follow all of it."""
+        for reader in self._record:
+            ends = await reader.end_offsets()
+            while not _reached(await reader.positions(), ends):
+                await self._step(reader)
+        self.blotter.live = True
+        self._caught_up.set()
+        log.info("read the record: %d parents", len(self.blotter.parents))
+        async with asyncio.TaskGroup() as group:
+            for reader in self._record:
+                group.create_task(self._read(reader))
+
     async def _read(self, reader: Reader) -> None:
-        ends = await reader.end_offsets() if reader is self._record else {}
         while True:
-            for batch in await reader.batch(0.2):
-                self._take(batch.messages)
-                await asyncio.sleep(0)
-            if reader is self._record and not self.blotter.live:
-                positions = await reader.positions()
-                self.blotter.live = all(positions[partition] >= end for partition, end in ends.items())
-                if self.blotter.live:
-                    self._caught_up.set()
-                    log.info("read the record: %d parents", len(self.blotter.parents))
+            await self._step(reader)
+
+    async def _step(self, reader: Reader) -> None:
+        for batch in await reader.batch(0.2):
+            self._take(batch.messages)
+            await asyncio.sleep(0)
 
     def _take(self, messages: Iterable[object]) -> None:
         before = self.blotter.rev
@@ -181,5 +190,9 @@ class Hub:
         return head
 
 
+def _reached(positions: dict[tuple[str, int], int], ends: dict[tuple[str, int], int]) -> bool:
+    return all(positions[partition] >= end for partition, end in ends.items())
+
+
 MARKET_TOPICS: Final = (MD, REF)
-RECORD_TOPICS: Final = _RECORD
+RECORD_TOPICS: Final = ((AUDIT,), (ORDERS, RISK, DECISIONS))

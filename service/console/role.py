@@ -44,17 +44,23 @@ class ConsoleSettings(RoleSettings):
     origin: str = Field(
         "", description="where browsers see the page, if not at HOST:PORT: https://console.example"
     )
+    loopback_only: bool = Field(
+        False,
+        description="HOST is a container's own address, published on its machine's loopback address alone",
+    )
     idle_minutes: float = Field(60.0, gt=0, description="minutes after which an unused session ends")
     session_hours: float = Field(12.0, gt=0, description="hours after which any session ends")
     command_seconds: float = Field(10.0, gt=0, description="seconds to wait for the gateway's answer")
 
 
-def exposed(host: str) -> bool:
-    """Whether an address can be reached from other machines."""
+def exposed(settings: ConsoleSettings) -> bool:
+    """Whether the page can be reached from other machines."""
+    if settings.loopback_only or settings.host == "localhost":
+        return bool(settings.origin)
     try:
-        return not ipaddress.ip_address(host).is_loopback
+        return bool(settings.origin) or not ipaddress.ip_address(settings.host).is_loopback
     except ValueError:
-        return host != "localhost"
+        return True
 
 
 def origins(settings: ConsoleSettings, port: int) -> frozenset[str]:
@@ -62,7 +68,7 @@ def origins(settings: ConsoleSettings, port: int) -> frozenset[str]:
     if settings.origin:
         return frozenset({settings.origin.rstrip("/")})
     scheme = "https" if settings.tls_certificate else "http"
-    hosts = {settings.host} | ({"127.0.0.1", "localhost"} if not exposed(settings.host) else set())
+    hosts = {settings.host} if exposed(settings) else {"127.0.0.1", "localhost", settings.host}
     return frozenset(f"{scheme}://{host}:{port}" for host in hosts)
 
 
@@ -72,11 +78,7 @@ def _listen(settings: ConsoleSettings) -> socket.socket:
     Raises:
         ConsoleError: If the address is taken, or a page for others would go in the clear.
     """
-    if (
-        exposed(settings.host)
-        and settings.tls_certificate is None
-        and not settings.origin.startswith("https:")
-    ):
+    if exposed(settings) and settings.tls_certificate is None and not settings.origin.startswith("https:"):
         raise ConsoleError(
             f"{settings.host} can be reached from other machines: give --tls-certificate and --tls-key, or "
             "put a proxy with TLS before it and say where browsers see it (--origin https://...)"
@@ -111,7 +113,7 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     """
 
     def accounts() -> Accounts:
-        return read_accounts(settings.users, exposed=exposed(settings.host) or bool(settings.origin))
+        return read_accounts(settings.users, exposed=exposed(settings))
 
     accounts()
     reference = load_reference(settings.reference)
@@ -132,11 +134,13 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             sensor=metrics,
         )
 
-    record, market = reader(RECORD_TOPICS, "earliest"), reader(MARKET_TOPICS, "latest")
+    record = tuple(reader(topics, "earliest") for topics in RECORD_TOPICS)
+    market = reader(MARKET_TOPICS, "latest")
     ready = settings.run_dir / "ready" / "console"
     try:
         await producer.start()
-        await record.start()
+        for each in record:
+            await each.start()
         await market.start()
         hub = Hub(reference, settings.run_dir, record, market, producer)
         sessions = Sessions(accounts, idle=settings.idle_minutes * 60, life=settings.session_hours * 3600)
@@ -176,6 +180,7 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         for path in (ready, ready.with_suffix(".address")):
             path.unlink(missing_ok=True)
         listener.close()
-        await record.stop()
+        for each in record:
+            await each.stop()
         await market.stop()
         await producer.stop()

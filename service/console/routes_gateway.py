@@ -11,8 +11,11 @@ import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from service.console.accounts import Right, User
+from service.console.alerts import read_alerts
+from service.console.blotter import ACKNOWLEDGE, CLOSE
 from service.console.errors import Conflict, Refusal
 from service.console.rows import AlarmRow, Head, MarketRow
 from service.console.sessions import Session
@@ -102,50 +105,52 @@ class GatewayRoutes(Controller):
     @get("/orders", guards=[needs(Right.SEE)], summary="Orders that work or are unknown, foreign ones too")
     async def orders(self, state: State) -> list[dict[str, Any]]:
         console: Console = state.console
-        reply = await control_client.orders(console.hub.run_dir)
+        reply = await control_client.orders(console.hub.run_dir, console.wait)
         return [_order(order) for order in reply.orders]
 
     @get("/exposure", guards=[needs(Right.SEE)], summary="What is held, won and lost, and limits used")
     async def exposure(self, state: State) -> list[dict[str, Any]]:
         console: Console = state.console
-        reply = await control_client.exposure(console.hub.run_dir)
+        reply = await control_client.exposure(console.hub.run_dir, console.wait)
         return [_exposure(row) for row in reply.rows]
 
     @post("/reconcile", guards=[needs(Right.RECONCILE), fresh], status_code=200, summary="Ask the broker")
-    async def reconcile(self, request: Asking, data: Comment, state: State) -> dict[str, int]:
+    async def reconcile(self, request: Asking, data: JSONBody[Comment], state: State) -> dict[str, int]:
         console: Console = state.console
         with console.pressed(request.user, "reconcile", "all", data.comment):
             why = f"{request.user.name}: {data.comment}"
-            reply = await control_client.reconcile(console.hub.run_dir, why)
+            reply = await control_client.reconcile(console.hub.run_dir, why, console.wait)
         return {"orders": len(reply.orders)}
 
     @post("/kill", guards=[needs(Right.KILL), fresh], status_code=200, summary="Cancel all, send nothing new")
-    async def kill(self, request: Asking, data: KillOrder, state: State) -> dict[str, Any]:
+    async def kill(self, request: Asking, data: JSONBody[KillOrder], state: State) -> dict[str, Any]:
         if data.typed.strip() != data.scope:
             raise Refusal(f"type {data.scope} to confirm; you typed {data.typed!r}")
         console: Console = state.console
         with console.pressed(request.user, "kill", data.scope, data.reason):
             why = f"{request.user.name} at the console: {data.reason}"
-            reply = await control_client.kill(console.hub.run_dir, data.scope, why)
+            reply = await control_client.kill(console.hub.run_dir, data.scope, why, timeout=console.wait)
         return {"scope": reply.scope, "working": len(reply.working), "durable": reply.durable} | {
             "detail": reply.detail
         }
 
     @get("/limits", guards=[needs(Right.SEE)], summary="Limits in force, or those of a proposal")
-    async def limits(self, state: State, proposal: str = "") -> dict[str, str]:
+    async def limits(self, state: State, proposal: FromQuery[str] = "") -> dict[str, str]:
         console: Console = state.console
-        reply = await control_client.limits(console.hub.run_dir, proposal)
+        reply = await control_client.limits(console.hub.run_dir, proposal, console.wait)
         return {"version": reply.version, "text": reply.text}
 
     @get("/challenge", guards=[needs(Right.COUNTERSIGN)], summary="A number for one proof")
-    async def challenge(self, state: State, person: str) -> dict[str, Any]:
+    async def challenge(self, state: State, person: FromQuery[str]) -> dict[str, Any]:
         console: Console = state.console
         address = control_address(console.hub.run_dir)
-        reply = await control_client.ask(address, ChallengeRequest(person=person[:64]), Challenge)
+        reply = await control_client.ask(
+            address, ChallengeRequest(person=person[:64]), Challenge, console.wait
+        )
         return {"number": reply.number, "salt": reply.salt, "rounds": reply.rounds}
 
     @post("/proposals", guards=[needs(Right.COUNTERSIGN), fresh], status_code=201, summary="Propose")
-    async def propose(self, request: Asking, data: Proposed, state: State) -> dict[str, Any]:
+    async def propose(self, request: Asking, data: JSONBody[Proposed], state: State) -> dict[str, Any]:
         console: Console = state.console
         given = Propose(
             action=data.action.value,
@@ -156,7 +161,7 @@ class GatewayRoutes(Controller):
         )
         address = control_address(console.hub.run_dir)
         with console.pressed(request.user, f"propose {data.action.value}", data.target, data.reason):
-            return _plain(await control_client.ask(address, given, ProposeReply))
+            return _plain(await control_client.ask(address, given, ProposeReply, console.wait))
 
     @post(
         "/proposals/{proposal:str}/approve",
@@ -164,7 +169,9 @@ class GatewayRoutes(Controller):
         status_code=200,
         summary="Approve what another person proposed",
     )
-    async def approve(self, request: Asking, proposal: str, data: Approved, state: State) -> dict[str, Any]:
+    async def approve(
+        self, request: Asking, proposal: FromPath[str], data: JSONBody[Approved], state: State
+    ) -> dict[str, Any]:
         console: Console = state.console
         given = Approve(
             proposal=proposal,
@@ -175,7 +182,7 @@ class GatewayRoutes(Controller):
         )
         address = control_address(console.hub.run_dir)
         with console.pressed(request.user, f"approve {data.action.value}", data.target, data.reason):
-            return _plain(await control_client.ask(address, given, ApproveReply))
+            return _plain(await control_client.ask(address, given, ApproveReply, console.wait))
 
 
 def _exposure(row: ExposureRow) -> dict[str, Any]:
@@ -222,14 +229,12 @@ class AlarmRoutes(Controller):
         status_code=200,
         summary="I have seen it",
     )
-    async def acknowledge(self, request: Asking, alarm_id: str, state: State) -> AlarmRow:
+    async def acknowledge(self, request: Asking, alarm_id: FromPath[str], state: State) -> AlarmRow:
         console: Console = state.console
         alarm = _alarm(console, alarm_id)
         if alarm.acknowledged:
             raise Conflict(f"{alarm.acknowledged} has acknowledged it already")
-        console.audit(request.user, "acknowledge alarm", f"{alarm.code} {alarm.id}", "", "done")
-        alarm.acknowledged = request.user.name
-        console.hub.blotter.touch("alarm", alarm.id, alarm)
+        console.say(request.user, ACKNOWLEDGE, f"{alarm.code} {alarm.id}", "")
         return alarm
 
     @post(
@@ -238,16 +243,28 @@ class AlarmRoutes(Controller):
         status_code=200,
         summary="Close one, with a comment",
     )
-    async def close(self, request: Asking, alarm_id: str, data: Comment, state: State) -> AlarmRow:
+    async def close(
+        self, request: Asking, alarm_id: FromPath[str], data: JSONBody[Comment], state: State
+    ) -> AlarmRow:
         console: Console = state.console
         alarm = _alarm(console, alarm_id)
         if alarm.closed:
             raise Conflict(f"{alarm.closed} has closed it already")
-        console.audit(request.user, "close alarm", f"{alarm.code} {alarm.id}", data.comment, "done")
-        alarm.closed, alarm.comment = request.user.name, data.comment
-        alarm.acknowledged = alarm.acknowledged or request.user.name
-        console.hub.blotter.touch("alarm", alarm.id, alarm)
+        console.say(request.user, CLOSE, f"{alarm.code} {alarm.id}", data.comment)
         return alarm
+
+    @post("/alertmanager", guards=[needs(Right.ALERT)], status_code=200, summary="Alertmanager's webhook")
+    async def alertmanager(self, data: JSONBody[dict[str, Any]], state: State) -> dict[str, int]:
+        console: Console = state.console
+        alerts = read_alerts(data)
+        for row in alerts:
+            known = console.hub.blotter.alarms.get(row.id)
+            if known is None:
+                console.hub.blotter.add_alarm(row)
+            else:
+                known.resolved, known.detail = row.resolved, row.detail
+                console.hub.blotter.touch("alarm", known.id, known)
+        return {"taken": len(alerts)}
 
 
 def _alarm(console: Console, alarm_id: str) -> AlarmRow:

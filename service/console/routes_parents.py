@@ -9,6 +9,7 @@ import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.params import FromPath, JSONBody
 
 from service.console.accounts import Right, User
 from service.console.desk import check_policy, command, new_id
@@ -183,13 +184,13 @@ class ParentRoutes(Controller):
         return [policy_ticket(name) for name in discover().policies]
 
     @post("/estimate", guards=[needs(Right.TRADE)], status_code=200, summary="Cost, risk and completion")
-    async def estimate(self, request: Asking, data: Ticket, state: State) -> Estimate:
+    async def estimate(self, request: Asking, data: JSONBody[Ticket], state: State) -> Estimate:
         console: Console = state.console
         order = new_parent(console.hub, data, request.user).parent
         return _estimate(console.hub, order, _window(console.hub, order), order.quantity)
 
     @post("/", guards=[needs(Right.TRADE), fresh], status_code=201, summary="Hand in a parent")
-    async def create(self, request: Asking, data: Ticket, state: State) -> Outcome:
+    async def create(self, request: Asking, data: JSONBody[Ticket], state: State) -> Outcome:
         console: Console = state.console
         given = new_parent(console.hub, data, request.user)
         what = f"{data.side} {data.quantity} {data.symbol} by {data.policy}"
@@ -197,7 +198,7 @@ class ParentRoutes(Controller):
             return outcome(await console.hub.command(given, console.wait))
 
     @get("/{parent_id:str}", guards=[needs(Right.SEE)], summary="One parent with all that belongs to it")
-    async def one(self, parent_id: str, state: State) -> ParentPage:
+    async def one(self, parent_id: FromPath[str], state: State) -> ParentPage:
         console: Console = state.console
         hub = console.hub
         blotter = hub.blotter
@@ -233,7 +234,9 @@ class ParentRoutes(Controller):
         status_code=200,
         summary="Amend, pause, resume or cancel",
     )
-    async def change(self, request: Asking, parent_id: str, data: Change, state: State) -> Outcome:
+    async def change(
+        self, request: Asking, parent_id: FromPath[str], data: JSONBody[Change], state: State
+    ) -> Outcome:
         console: Console = state.console
         hub = console.hub
         row = hub.blotter.parents.get(parent_id)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import Cookie, State
+from litestar.params import JSONBody
 
 from service.console.accounts import User
 from service.console.sessions import LoginRefused, Session
@@ -50,7 +51,9 @@ class SessionRoutes(Controller):
     tags = ("session",)
 
     @post("/", exclude_from_auth=True, status_code=200, summary="Log in")
-    async def login(self, request: Request[Any, Any, Any], data: Login, state: State) -> Response[Me]:
+    async def login(
+        self, request: Request[Any, Any, Any], data: JSONBody[Login], state: State
+    ) -> Response[Me]:
         console: Console = state.console
         check_origin(console, request.headers.get("origin"))
         address = request.client.host if request.client is not None else "unknown"

@@ -107,8 +107,10 @@ class AlarmRow(msgspec.Struct, kw_only=True):
     """Something a person must look at, until one person has closed it with a comment (C21).
 
     Attributes:
-        kind: ``alarm``, ``denial``, ``kill`` or ``session``.
+        kind: ``alarm``, ``denial``, ``kill``, ``session`` or ``alert`` (of Alertmanager).
+        severity: Of an alert: ``critical``, ``warning`` or ``info``.
         times: How often the same came while it was open.
+        resolved: UTC at which the alert's condition ended; 0 while it lasts.
     """
 
     id: str
@@ -121,6 +123,9 @@ class AlarmRow(msgspec.Struct, kw_only=True):
     acknowledged: str = ""
     closed: str = ""
     comment: str = ""
+    severity: str = ""
+    resolved: int = 0
+    runbook: str = ""
     rev: int = 0
 
 

@@ -46,6 +46,19 @@ class Console:
     staged: dict[str, Any] = field(default_factory=dict)
     templates: dict[str, Any] = field(default_factory=dict)
 
+    def say(self, user: User, action: str, target: str, reason: str) -> None:
+        """Put what somebody says of an alarm on record; the rows follow from the record."""
+        entry = AuditEntry(
+            who=f"console:{user.name}",
+            action=action,
+            target=target,
+            reason=reason,
+            outcome="done",
+            ts_utc=time.time_ns(),
+        )
+        self.hub.record(entry)
+        self.hub.blotter.apply(entry)
+
     @contextlib.contextmanager
     def pressed(self, user: User, action: str, target: str, reason: str) -> Iterator[None]:
         """Put what is done inside on record, with its outcome, also when it fails."""

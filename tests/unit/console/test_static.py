@@ -10,11 +10,15 @@ import pytest
 
 from service.console.app import STATIC
 
-OURS = sorted(p for p in STATIC.rglob("*") if p.suffix in (".js", ".css", ".html") and "vendor" not in p.parts)
+OURS = sorted(
+    p for p in STATIC.rglob("*") if p.suffix in (".js", ".css", ".html") and "vendor" not in p.parts
+)
 
 
 def test_vendored_files_are_the_published_ones() -> None:
-    rows = re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", (STATIC / "vendor" / "README.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| (\S+) \| ([0-9a-f]{64}) \|$", (STATIC / "vendor" / "README.md").read_text(), re.MULTILINE
+    )
     assert len(rows) == 2
     for name, digest in rows:
         assert hashlib.sha256((STATIC / "vendor" / name).read_bytes()).hexdigest() == digest, name
