@@ -34,7 +34,7 @@ class Cutter:
         return LineReply(
             session=self._fix.name,
             logged_on=state.logged_on,
-            declared="broker" if line.declared else "none",
+            declared=line.declared,
             grace=line.grace / 1e9,
             lost=line.lost,
             back=line.back,

@@ -60,11 +60,10 @@ def heard(state: State, order: Order, now: Now) -> None:
 def _conclude(state: State, now: Now) -> None:
     """Every order is accounted for: say on record what the broker did."""
     line = state.line
-    if line.left or not line.back or not (line.over or line.working):
+    if not line.declared or line.left or not line.back or not (line.over or line.working):
         return
-    declared = "broker" if line.declared else "none"
     outcome = (
-        f"down_ms={line.down // 1_000_000} over={line.over} working={line.working} declared={declared}"
+        f"down_ms={line.down // 1_000_000} over={line.over} working={line.working} declared={line.declared}"
         f" grace_ms={line.grace // 1_000_000}"
     )
     state.audit("gateway", "disconnect", "line", "", outcome, now)

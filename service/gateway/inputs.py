@@ -47,8 +47,9 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
         drop_copy_tolerance: UTC nanoseconds that one session may be behind the other.
         drop_copy_required: Nothing new is sent while the drop copy session is down.
         drop_copy_golden: What it alone tells is booked after the tolerance.
-        cancel_on_disconnect: The broker is declared to cancel our orders when the line drops (C28) ...
-        cancel_on_disconnect_grace: ... and has not come back within so many nanoseconds of UTC.
+        cancel_on_disconnect: What the broker is declared to do with our orders when the line drops (C28):
+            ``broker`` cancels them, or ``none``; empty in journals from before.
+        cancel_on_disconnect_grace: Nanoseconds of UTC that it gives us to come back before that.
         parent_limits: Parents are held to limits of their own; they were not in journals from before.
     """
 
@@ -62,7 +63,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     drop_copy_tolerance: int = 2 * SECOND
     drop_copy_required: bool = False
     drop_copy_golden: bool = False
-    cancel_on_disconnect: bool = False
+    cancel_on_disconnect: str = ""
     cancel_on_disconnect_grace: int = 0
     parent_limits: bool = False
 

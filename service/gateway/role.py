@@ -227,7 +227,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
         drop_copy_required=settings.drop_copy_required,
         drop_copy_golden=golden,
-        cancel_on_disconnect=dialect.cancel_on_disconnect == "broker",
+        cancel_on_disconnect=dialect.cancel_on_disconnect,
         cancel_on_disconnect_grace=int(dialect.cancel_on_disconnect_grace * SECOND),
     )
     journal, core, fold = restore(settings.run_dir / "journal" / "gateway.journal")

@@ -20,7 +20,7 @@ GRACE = 2 * SECOND
 class Line(Driver):
     """A driver with two resting children at a broker that is declared, or not, to cancel at a disconnect."""
 
-    def __init__(self, *, declared: bool = True) -> None:
+    def __init__(self, *, declared: str = "broker") -> None:
         super().__init__(begin=False)
         self._started = msgspec.structs.replace(
             self._started, cancel_on_disconnect=declared, cancel_on_disconnect_grace=GRACE
@@ -105,13 +105,21 @@ def test_order_when_the_line_is_back_within_the_grace_then_it_may_work() -> None
 def test_broker_when_nothing_is_declared_then_what_it_does_is_on_record_and_no_alarm(
     status: OrdStatus,
 ) -> None:
-    line = Line(declared=False)
+    line = Line(declared="none")
     line.drop(60 * SECOND)
     line.told("P1.1", status)
     line.told("P1.2", status)
     over = 2 if status is OrdStatus.CANCELED else 0
     assert line.failed == []
     assert line.verdicts == [f"down_ms=60000 over={over} working={2 - over} declared=none grace_ms=2000"]
+
+
+def test_journal_when_it_is_from_before_anything_was_declared_then_its_fold_says_nothing_new() -> None:
+    line = Line(declared="")
+    line.drop(60 * SECOND)
+    line.told("P1.1", OrdStatus.NEW)
+    line.told("P1.2", OrdStatus.CANCELED)
+    assert (line.verdicts, line.failed) == ([], [])
 
 
 def test_order_when_a_person_cancelled_it_before_the_disconnect_then_it_says_nothing_about_the_broker() -> (
