@@ -28,6 +28,7 @@ STEPS = st.lists(
         st.tuples(st.just("lost")),
         st.tuples(st.just("restart")),
     ),
+    min_size=4,
     max_size=25,
 )
 
@@ -48,6 +49,8 @@ class Floor:
             case ("submit", parent_id, quantity):
                 self.submit(parent_id, quantity)
             case ("propose", choice, by, station):
+                if not self.desk.core.state.blocked.waiting:
+                    self.submit(f"P{choice + 1}", 950)
                 self.desk.propose(OVERRIDE, self.terms(choice), by=by, station=station)
             case ("approve", choice, by, station):
                 self.approve(choice, by, station)
@@ -83,6 +86,9 @@ class Floor:
 
     def approve(self, choice: int, by: str, station: str) -> None:
         still = [p for p in self.desk.core.state.proposals.open.values() if p.action == OVERRIDE]
+        if not still:
+            self.take(("propose", choice, "dave" if by == "carol" else "carol", "os:c"))
+            still = [p for p in self.desk.core.state.proposals.open.values() if p.action == OVERRIDE]
         if not still:
             return
         seen = still[choice % len(still)]
