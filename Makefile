@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PROCESSES ?=
 
-.PHONY: help setup test demo bench drills lint format test-quickfix train lock clean clean-kafka
+.PHONY: help setup test test-browser demo bench drills lint format test-quickfix train lock clean clean-kafka
 
 help:
 	@echo 'make setup          the environment .venv and a local Kafka'
@@ -13,6 +13,7 @@ help:
 	@echo '                    processes (PROCESSES="--kills 50 --seed 7"; needs strace)'
 	@echo 'make bench          ratios against the bare libraries'
 	@echo 'make lint format    what CI checks, and the formatter'
+	@echo 'make test-browser   a day at the console in a real Chromium'
 	@echo 'make test-quickfix  the FIX tests on upstream quickfix (needs a C++ compiler)'
 	@echo 'make compose-test   docker-compose.yml for real: build, trade, kill, crash (needs Docker or Podman)'
 	@echo 'make train          train the models that ship in policies/models'
@@ -33,6 +34,10 @@ drills: setup
 
 bench: setup
 	.venv/bin/python -m benchmarks $(ARGS)
+
+# A real Chromium; `make test` runs these too where there is one.
+test-browser: setup
+	SLIPSTREAM_REQUIRE_CHROMIUM=1 .venv/bin/python -m pytest tests/browser $(ARGS)
 
 lint: setup
 	.venv/bin/ruff format --check .

@@ -10,7 +10,7 @@ export function market() {
   const hosts = new Map(), node = el("div", { class: "grid three" });
   function draw(dirty) {
     if (!dirty.has("market")) return;
-    for (const row of rows.market.values()) {
+    for (const row of [...rows.market.values()].sort((a, b) => a.symbol.localeCompare(b.symbol))) {
       let host = hosts.get(row.symbol);
       if (!host) {
         host = { facts: el("div", { class: "stats" }), book: el("tbody") };

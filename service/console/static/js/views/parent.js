@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { average, bps, el, int, money, participation, percent, price, shortfall, time, vwap, vwapSlippage } from "../format.js";
-import { may, rows } from "../store.js";
+import { may, rows, state } from "../store.js";
 import { Table } from "../table.js";
 import { amend, change, kill } from "./dialogs.js";
 import { childColumns, fillColumns } from "./parents.js";
@@ -26,7 +26,7 @@ const decisionColumns = [
 
 function chart(host, series, { value, bands }) {
   const options = {
-    width: host.clientWidth || 600, height: 230, series: [{ value: (_, t) => (t === null ? "" : time(t * 1e9)) }, ...series], bands,
+    width: host.clientWidth || 600, height: 230, series: [{ label: "at", value: (_, t) => (t === null ? "" : time(t * 1e9)) }, ...series], bands,
     axes: [{ stroke: css("--dim"), grid: { stroke: css("--line") }, values: (_, ticks) => ticks.map((t) => time(t * 1e9)) }, { stroke: css("--dim"), grid: { stroke: css("--line") }, size: 70, values: (_, ticks) => ticks.map(value) }],
     cursor: { drag: { x: true, y: false } }, scales: { x: { time: false } },
   };
@@ -40,7 +40,7 @@ function joined(curves) {
     let i = -1;
     return times.map((t) => {
       while (i + 1 < points.length && points[i + 1][0] <= t) i++;
-      return i < 0 ? null : points[i][1];
+      return i < 0 || (i === points.length - 1 && t > points[i][0]) ? null : points[i][1];
     });
   })];
 }
@@ -94,6 +94,8 @@ export function parent(id, { back }) {
       };
     }
     const progress = page.progress.map(([t, filled, target]) => [seconds(t), filled, target]);
+    const now = Math.min(state.head.market_time, page.parent.ended || Infinity);
+    if (progress.length && seconds(now) > progress.at(-1)[0]) progress.push([seconds(now), page.parent.filled, page.parent.target]);
     charts.progress.setData(joined([page.plan.map(([t, q]) => [seconds(t), q]), progress.map((p) => [p[0], p[2]]), progress.map((p) => [p[0], p[1]])]));
     const fillsOf = (kind) => page.fills.filter((f) => (f.liquidity === "added") === kind).map((f) => [seconds(f.ts_event), f.price]);
     const passive = fillsOf(true), aggressive = fillsOf(false), mids = page.mids.map(([t, twice]) => [seconds(t), twice / 2]);
