@@ -29,7 +29,6 @@ from service.gateway.order import Execution, Order
 from service.gateway.state import State
 from service.model.time import SECOND, Now
 
-
 _PATIENCE: Final = 3 * SECOND
 _FIRST_PATIENCE: Final = 10 * SECOND
 """UTC without the session before that is an alarm; the first logon of a life may take longer."""
@@ -69,6 +68,8 @@ def drop_copy(state: State, given: DropCopy, now: Now) -> None:
             book.ends[order.child_id] = (report, now.utc)
         elif not order.parent_id:
             state.ledger.apply(order, report)  # nobody here sent it: the drop copy may be all that tells
+            if order.unknown:
+                state.chasing[order.child_id] = order
 
 
 def heard(state: State, applied: Applied, report: ExecutionReport, now: Now) -> None:
@@ -145,11 +146,19 @@ def _both(
     if not differs:
         _release(state, order, claim)
         state.drop_copy.agree(key, theirs.sum)
+        _set_right(state, (key[0], theirs.refers), now)
         return
     more = max(0, theirs.quantity - ours.quantity) if theirs.kind == "F" else 0
     _release(state, order, claim)
     claim = _claim(state, order, more)
     _found(state, BreakKind.DIFFERENT, order, report, ours, theirs, claim, now, differs=differs)
+
+
+def _set_right(state: State, key: tuple[str, str], now: Now) -> None:
+    """Both sessions have busted or corrected this execution alike: how they differed before is history."""
+    known = state.drop_copy.by_key.get(key, "")
+    if known and key[1] and state.drop_copy.open[known].kind is BreakKind.DIFFERENT:
+        _end(state, state.drop_copy.open[known], "set right on both sessions", now)
 
 
 def _second_half(
@@ -256,7 +265,7 @@ def may_not_book(state: State, number: str) -> str:
     if found is None:
         return f"there is no open break {number}; open: {', '.join(state.drop_copy.open) or 'none'}"
     if bookable(found) is None:
-        return f"break {number} is no execution of a known order that the drop copy tells otherwise than we have it"
+        return f"break {number}: the drop copy tells no execution of a known order that we do not have"
     return ""
 
 

@@ -171,6 +171,23 @@ def test_fill_when_it_is_told_after_its_bust_then_it_is_no_break(gateway: Copied
     assert gateway.order("P1.1").cum_quantity == 0
 
 
+@pytest.mark.parametrize("exec_type", ["G", "H"])
+def test_difference_when_both_sessions_set_it_right_alike_then_it_is_over(
+    gateway: Copied, exec_type: str
+) -> None:
+    report = gateway.made(10, "X1")
+    gateway.feed(report)
+    gateway.copy(report, last_quantity=12)
+    right = msgspec.structs.replace(
+        report, exec_type=exec_type, exec_id="X2", exec_ref_id="X1", last_quantity=11, cum_quantity=11
+    )
+    gateway.feed(right)
+    assert gateway.breaks == [(BreakKind.DIFFERENT, "X1")]
+    gateway.copy(right)
+    assert gateway.breaks == []
+    assert gateway.order("P1.1").claimed == 0
+
+
 # A session that is down says nothing by its silence
 
 
@@ -322,6 +339,7 @@ def test_order_when_only_the_drop_copy_knows_it_then_it_is_adopted_and_counted(g
     )  # fmt: skip
     gateway.copy(canceled)
     assert (order.live, order.at_risk) == (False, 30)
+    assert "foreign:THEIRS-1" in gateway.core.state.chasing
 
 
 def test_order_when_it_is_over_by_the_drop_copy_alone_then_the_broker_is_asked(gateway: Copied) -> None:
