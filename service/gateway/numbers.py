@@ -52,7 +52,7 @@ class SenderNumbers:
             return None
         if held.numbering and held.numbering != self._session.numbering:
             return 1
-        return held.report_seq + 1 if held.report_seq else None
+        return held.report_seq + 1 if held.report_seq or held.numbering else None
 
     def numbered(self, numbering: str) -> None:
         """The session is up, and its numbers count from this."""

@@ -399,13 +399,7 @@ def broker_restart(world: World) -> None:
     if world.line.up:
         world.disconnect()
     if world.rng.random() < 0.5:
-        for text, order in world.line.renumber():
-            fields = dict(item.split("=", 1) for item in text.split(SOH) if item)
-            if order is not None and fields.get("150") in ("F", "G", "H"):
-                order.lies += 1
-                world.lied.append((order, order.root(fields.get("19") or fields["17"])))
-            else:
-                world.concealed += 1
+        world.never_told(world.line.renumber())
         world.expected = 1
     world.note("broker restarts", len(world.line.store))
 

@@ -13,6 +13,10 @@ FINAL = frozenset("2348C")
 """OrdStatus (39) of an order that is over."""
 
 
+COPIED = frozenset("FGH48C3")
+"""ExecType (150) of reports that go to the drop copy, too."""
+
+
 class Deal:
     """One execution.
 
@@ -104,7 +108,7 @@ def parsed(text: str) -> dict[str, str]:
 
 
 class Broker:
-    """The book, and ``out``: what was said and is not on its way yet.
+    """The book, and ``out``: what was said and is not on its way yet; ``copies``: for the drop copy.
 
     Args:
         strict_orig: A request must name the newest accepted ClOrdID (41), else the order is "unknown".
@@ -128,6 +132,7 @@ class Broker:
         self.orders: dict[str, BookOrder] = {}
         self.by_id: dict[str, BookOrder] = {}
         self.out: list[tuple[str, BookOrder | None]] = []
+        self.copies: list[str] = []
         self.touched: set[str] = set()
         self.new_orders: list[str] = []
         self._strict_orig = strict_orig
@@ -404,7 +409,10 @@ class Broker:
             items += [("32", str(last[0])), ("31", price_text(last[1]))]
         if refers:
             items.append(("19", refers))
-        self.out.append((_fields(*items, *extra), order))
+        text = _fields(*items, *extra)
+        self.out.append((text, order))
+        if exec_type in COPIED and not extra:
+            self.copies.append(text)
 
 
 def _fields(*items: tuple[str, str]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import random
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial, reduce
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import NamedTuple
 
 from service.gateway.inputs import KillInput
 from service.model.time import MILLISECOND, SECOND
-from tests.drills import acts, invariants
+from tests.drills import acts, copied, invariants
 from tests.drills.gateway import Killed, prepare
 from tests.drills.invariants import Violation
 from tests.drills.world import World
@@ -76,7 +79,8 @@ def _share(seed: int, episodes: list[tuple[int, int]]) -> Result:
     prepare()
     total = Result(0, 0, 0, 0, 0, Counter())
     shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None, prefix="drill-") as folder:
+    where = shared if shared.is_dir() else None
+    with _no_collector(), tempfile.TemporaryDirectory(dir=where, prefix="drill-") as folder:
         for number, length in episodes:
             path = Path(folder) / "drill.journal"
             path.unlink(missing_ok=True)
@@ -90,11 +94,23 @@ def _share(seed: int, episodes: list[tuple[int, int]]) -> Result:
             divergence = max(1, world.divergence) if failure else 0
             books = world.broker.orders
             fills = sum(len(order.deals) for order in books.values())
+            if number % 16 == 0:
+                gc.collect()
             done = Result(world.events, world.kills, divergence, len(books), fills, world.places, failure)
             total = _both(total, done)
             if failure:
                 break
     return total
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """The collector looks for cycles all the time and finds them only between episodes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _story(world: World, seed: int, number: int, error: Exception) -> str:
@@ -109,9 +125,10 @@ def _story(world: World, seed: int, number: int, error: Exception) -> str:
 
 def _episode(world: World, events: int) -> None:
     rng = world.rng
-    weights = [weight * rng.choice((0.3, 1.0, 1.0, 2.0)) for _, weight in acts.ACTS]
+    given = (*acts.ACTS, *copied.ACTS) if world.copy.enabled else acts.ACTS
+    weights = [weight * rng.choice((0.3, 1.0, 1.0, 2.0)) for _, weight in given]
     bounds = list(itertools.accumulate(weights))
-    choices = [act for act, _ in acts.ACTS]
+    choices = [act for act, _ in given]
     world.begin()
     world.connect()
     acts.new_parent(world)
@@ -161,6 +178,7 @@ def come_to_rest(world: World) -> None:
         world.die(power=False)
     if not gateway.alive:
         world.begin()
+    copied.everything_is_told(world)
     for order, exec_id in world.lied:
         world.broker.tell_again(order, exec_id)
         world.broker.set_right(order, exec_id)
@@ -178,6 +196,9 @@ def come_to_rest(world: World) -> None:
     if working:
         raise Violation(f"after the kill the broker still works {working}")
     _agree(world, "after the kill")
+    world.utc += copied.PATIENCE
+    gateway.shell.tick()
+    copied.check(world)
     world.check_all()
 
 
@@ -208,6 +229,7 @@ def _rest(world: World, when: str) -> None:
             world.line.number(0)
         while world.line.up and world.line.waiting:
             world.take()
+        copied.settle(world)
         world.gateway.shell.tick()
         world.settle_turn()
         world.check()

@@ -34,6 +34,10 @@ SESSION = "OURS->THEIRS"
 SOH = "\x01"
 
 
+HEAD = 16
+"""Bytes of a journal before its first frame."""
+
+
 class Killed(BaseException):
     """kill -9: nothing catches it, nothing runs after it."""
 
@@ -175,9 +179,14 @@ class Gateway:
         self._utc = utc
         self._carry = carry
         self.wire = Wire(self.fuse, utc, carry)
+        self._folded = 0
+        self._again = self.core
+        self._fold = Recovery(self._again)
         self.configure()
 
-    def configure(self, *, order_status: str = "single", mass_cancel: bool = False) -> None:
+    def configure(
+        self, *, order_status: str = "single", mass_cancel: bool = False, drop_copy: str = ""
+    ) -> None:
         """What the next life is told about the broker: how it can be asked, what it takes."""
         self.started = Started(
             reference=REFERENCE,
@@ -186,6 +195,7 @@ class Gateway:
             max_command_age=600 * SECOND,
             order_status=order_status,
             mass_cancel=mass_cancel,
+            drop_copy=drop_copy,
             parent_limits=True,
         )
 
@@ -209,16 +219,24 @@ class Gateway:
         self.fuse.touch("between two events to runners")
 
     def refold(self) -> Core:
-        """A core made of the journal's written bytes, as a restart would make it."""
-        core = Core()
-        fold = Recovery(core)
+        """A core made of the journal's written bytes, as a restart would make it.
+
+        It goes on from where it was at the last call, unless what it has folded was cut off since. What a
+        life folds at its start is folded from the first input on.
+        """
+        if not self._folded:
+            self._folded, self._again = HEAD, Core()
+            self._fold = Recovery(self._again)
         shadow = self.path.with_suffix(".shadow")
         with self.path.open("rb") as source:
-            shadow.write_bytes(source.read(self.journal.written))
-        opened = open_journal(shadow, fold.take)
+            head = source.read(HEAD)
+            source.seek(self._folded)
+            shadow.write_bytes(head + source.read(self.journal.written - self._folded))
+        opened = open_journal(shadow, self._fold.take)
         os.close(opened._fd)
         shadow.unlink()
-        return core
+        self._folded = self.journal.written
+        return self._again
 
     def die(self, *, power: bool) -> None:
         """kill -9, or the machine's power: then only what was synced is sure to be there."""
@@ -232,6 +250,7 @@ class Gateway:
         """Behind the last synced byte anything may be there: nothing, a part, or later pages only."""
         rng, tail = self._rng, written - synced
         keep = synced
+        hole = 0
         fd = os.open(self.path, os.O_RDWR)
         if tail and rng.random() < 0.5:
             keep += rng.randrange(tail)
@@ -240,6 +259,8 @@ class Gateway:
                 os.pwrite(fd, bytes(min(512, keep - hole)), hole)
         os.ftruncate(fd, keep)
         os.close(fd)
+        if min(keep, hole or keep) < self._folded:
+            self._folded = 0
 
     def lost(self, request: Any) -> None:
         """The broker asked for a request again; it is never sent again (what ``FixSession`` says then)."""

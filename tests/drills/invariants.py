@@ -113,7 +113,7 @@ def check_quiet(world: World) -> list[str]:
         ours = ledger.orders.get(child)
         if ours is None:
             found.append(f"{child}: the broker has it, we do not")
-        elif (line := _compare(ours, book)) is not None:
+        elif (line := _compare(ours, book, tainted=book.order_id in world.copy.tainted)) is not None:
             found.append(f"{child}: {line}")
     for child, ours in ledger.orders.items():
         if child not in books and (ours.live or ours.cum_quantity or ours.unknown or ours.at_risk):
@@ -123,8 +123,12 @@ def check_quiet(world: World) -> list[str]:
     return found
 
 
-def _compare(ours: Order, book: BookOrder) -> str | None:
-    left = (ours.cum_quantity, ours.money, ours.live, ours.at_risk, ours.unknown)
+def _compare(ours: Order, book: BookOrder, *, tainted: bool) -> str | None:
+    """``tainted``: the drop copy told something else of it, so that more may count."""
+    at_risk = ours.at_risk
+    if tainted and book.leaves < at_risk <= max(book.leaves, ours.claimed):
+        at_risk = book.leaves
+    left = (ours.cum_quantity, ours.money, ours.live, at_risk, ours.unknown)
     right = (book.cum, book.money, book.open, book.leaves, False)
     if left == right:
         return None

@@ -28,6 +28,7 @@ class Line:
         store: Everything numbered, by MsgSeqNum - 1, with the order that it is about.
         taken: How much of it our engine has taken.
         lives: How often its numbers have begun at 1.
+        past: By number of life, what our engine had taken of it when it ended.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -39,6 +40,7 @@ class Line:
         self.store: list[tuple[str, BookOrder | None]] = []
         self.taken = 0
         self.lives = 1
+        self.past: dict[int, list[tuple[str, BookOrder | None]]] = {}
         self._again = 0
         self._rng = rng
 
@@ -81,6 +83,7 @@ class Line:
     def renumber(self) -> list[tuple[str, BookOrder | None]]:
         """The broker comes back without its sequence numbers: returns what will now never be sent again."""
         lost = self.store[self.taken :]
+        self.past[self.lives] = self.store[: self.taken]
         self.store, self.taken, self._again = [], 0, 0
         self.lives += 1
         return lost

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.fix.messages import ExecutionReport
-from service.gateway import cancels, ledger
+from service.gateway import cancels, dropcopy, ledger
 from service.gateway.core import Core
 from service.gateway.ledger import Ledger
 from service.gateway.lifecycle import ReportKind, Request
@@ -155,6 +155,24 @@ def _decide_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Core, "apply", broken)
 
 
+def _take_an_altered_drop_copy_for_the_same(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dropcopy, "difference", lambda ours, theirs: "")
+
+
+def _miss_what_the_drop_copy_does_not_tell(patch: pytest.MonkeyPatch) -> None:
+    heard = dropcopy.heard
+
+    def broken(state: Any, applied: Any, report: ExecutionReport, now: Any) -> None:
+        heard(state, applied, report, now)
+        state.drop_copy.ours.clear()
+
+    patch.setattr(dropcopy, "heard", broken)
+
+
+def _call_a_late_half_a_break_for_good(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dropcopy, "_second_half", lambda *_: None)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "broken",
@@ -170,6 +188,9 @@ def _decide_by_the_wall_clock(patch: pytest.MonkeyPatch) -> None:
         _refuse_a_cancel_while_a_replace_is_pending,
         _forget_busts,
         _decide_by_the_wall_clock,
+        _take_an_altered_drop_copy_for_the_same,
+        _miss_what_the_drop_copy_does_not_tell,
+        _call_a_late_half_a_break_for_good,
     ],
     ids=lambda broken: broken.__name__.strip("_"),
 )

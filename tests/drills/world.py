@@ -12,7 +12,9 @@ from service.gateway.inputs import Numbered
 from service.model.market import FeedHeartbeat
 from service.model.time import SECOND, SessionClock
 from tests.drills import invariants
-from tests.drills.broker import BookOrder, Broker
+from tests.drills.broker import SOH, BookOrder, Broker
+from tests.drills.copied import EXECUTIONS, CopyLine
+from tests.drills.copied import SESSION as COPY
 from tests.drills.gateway import SESSION, Gateway
 from tests.drills.invariants import Violation
 from tests.drills.line import Line
@@ -32,6 +34,7 @@ class World:
         path: Where the journal lies.
 
     Attributes:
+        copy: The drop copy session.
         omitted: Executions that the broker never told: order, ExecID.
         lied: Executions of which a report said something else.
         concealed: Reports that were no executions and never told.
@@ -61,8 +64,11 @@ class World:
         )
         self.line = Line(rng)
         self.gateway = Gateway(path, rng, lambda: self.utc, self._carry)
+        self.copy = CopyLine(enabled=rng.random() < 0.6)
         self.gateway.configure(
-            order_status=rng.choice(("single", "mass")), mass_cancel=rng.choice((True, False))
+            order_status=rng.choice(("single", "mass")),
+            mass_cancel=rng.choice((True, False)),
+            drop_copy=COPY if self.copy.enabled else "",
         )
         self.by_child: dict[str, BookOrder] = {}
         self.by_parent: dict[str, list[BookOrder]] = {}
@@ -126,6 +132,14 @@ class World:
         self.expected = self.line.taken + 1
         gateway.start()
         state = gateway.core.state
+        held = int(state.numbering or 1)
+        for life, store in self.line.past.items():
+            # Taken before the numbers began anew, and not on record: nobody can ask for that again.
+            if life >= held:
+                known = state.report_seq if life == held else 0
+                self.never_told(store[known:])
+                del store[known:]
+        self.copy.begin(state.drop_copy.report_seq, state.drop_copy.numbering)
         if state.numbering and state.numbering != str(self.line.lives):
             self.expected = 1  # as SenderNumbers.expect_from
         elif state.report_seq:
@@ -149,6 +163,16 @@ class World:
         while self.read < len(self.topic):
             self.read += 1
             self.gateway.shell.parent(0, self.read - 1, self.topic[self.read - 1])
+
+    def never_told(self, reports: list[tuple[str, BookOrder | None]]) -> None:
+        """The session will not tell these any more; what they were about is kept in mind."""
+        for text, order in reports:
+            fields = dict(item.split("=", 1) for item in text.split(SOH) if item)
+            if order is not None and fields.get("150") in ("F", "G", "H"):
+                order.lies += 1
+                self.lied.append((order, order.root(fields.get("19") or fields["17"])))
+            else:
+                self.concealed += 1
 
     def connect(self) -> None:
         """The line comes up; the session is logged on once what was missed has been taken."""
@@ -187,15 +211,24 @@ class World:
         self.note("report", text.replace("\x01", "|"))
         self.gateway.wire.unanswered.discard(report.cl_ord_id)
         self.gateway.shell.report(report)
-        if type(report) is ExecutionReport and report.exec_type == "F":
-            self._must_count(report)
+        if type(report) is ExecutionReport and report.exec_type in EXECUTIONS:
+            self._told(report)
         self.log_on()
 
-    def _must_count(self, report: ExecutionReport) -> None:
+    def _told(self, report: ExecutionReport) -> None:
         """An execution of an order of ours that was told is in the book from now on."""
         ours = self.gateway.core.state.ledger.find(report.cl_ord_id)
-        if ours is not None and ours.side is report.side and report.exec_id not in ours.executions:
+        if ours is None or ours.side is not report.side:
+            return
+        self.copy.heard(self.copy.trading, report)
+        if report.exec_type == "F" and report.exec_id not in ours.executions:
             raise Violation(f"{ours.child_id}: execution {report.exec_id} was told and is not counted")
+
+    def touch(self, order_id: str) -> None:
+        """Something was told of this order."""
+        order = self.broker.orders.get(order_id)
+        if order is not None:
+            self.active.add(order.child)
 
     def refresh(self) -> None:
         """The feed is alive and the market as it was."""
@@ -252,6 +285,9 @@ class World:
         broker.touched.clear()
         self.line.said += broker.out
         broker.out.clear()
+        if self.copy.enabled:
+            self.copy.said += broker.copies
+        broker.copies.clear()
 
     def note(self, *words: Any) -> None:
         self.log.append((self.events, *words))
