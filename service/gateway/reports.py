@@ -154,6 +154,7 @@ def _tell(state: State, applied: Applied, report: ExecutionReport, now: Now, was
             liquidity=report.liquidity,
             venue=report.venue,
             broker_ts=report.transact_time,
+            last_capacity=report.last_capacity,
             **base,
         )
         state.order_event(event, order.parent_id)

@@ -175,7 +175,14 @@ class ChildAccepted(ChildEvent, frozen=True, kw_only=True, tag="child_accepted")
 
 
 class ChildFill(ChildEvent, frozen=True, kw_only=True):
-    """One execution. ``last_price`` need not be on the tick."""
+    """One execution. ``last_price`` need not be on the tick.
+
+    Attributes:
+        liquidity: LastLiquidityInd (851).
+        venue: LastMkt (30).
+        broker_ts: TransactTime (60), UTC nanoseconds; 0 if it was not told.
+        last_capacity: LastCapacity (29); ``1`` the broker was our agent, ``4`` it was the other side itself.
+    """
 
     exec_id: str
     side: Side
@@ -186,6 +193,7 @@ class ChildFill(ChildEvent, frozen=True, kw_only=True):
     liquidity: Liquidity = Liquidity.UNKNOWN
     venue: str = ""
     broker_ts: int = 0
+    last_capacity: str = ""
 
 
 class ChildPartiallyFilled(ChildFill, frozen=True, kw_only=True, tag="child_partially_filled"):

@@ -27,6 +27,8 @@ from service.simulation.orders import (
 SOH: Final = "\x01"
 Fields = dict[str, str]
 
+AGENT: Final = "1"
+"""LastCapacity (29): this broker is never the other side of a trade itself."""
 UNSUPPORTED_MESSAGE_TYPE: Final = 3
 """BusinessRejectReason (380)."""
 OTHER: Final = 0
@@ -274,6 +276,7 @@ def _execution_report(outcome: Outcome, instrument: Instrument | None) -> list[t
             ("32", instrument.quantity_text(outcome.last_quantity)),
             ("31", instrument.price_text(outcome.last_price)),
             ("30", outcome.venue),
+            ("29", AGENT),
             ("851", str(outcome.liquidity)),
         ]
         if outcome.commission:

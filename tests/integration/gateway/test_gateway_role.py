@@ -14,9 +14,11 @@ from service.model.events import (
     ChildAccepted,
     ChildCanceled,
     ChildDenied,
+    ChildFill,
     ChildFilled,
     ChildSubmitted,
     KillEngaged,
+    Liquidity,
 )
 from service.model.orders import ParentStatus, Side
 from service.settings import ROOT
@@ -62,8 +64,11 @@ async def test_an_order_goes_through_and_the_records_agree(
         assert closed.state.status is ParentStatus.FILLED
         assert closed.state.filled_quantity == 300
         record = await on.recorded(lambda found: any(type(m).__name__ == "ParentClosed" for m in found))
-        ours = {m.exec_id for m in record if hasattr(m, "exec_id")}
-        assert ours == {fill["exec_id"] for fill in on.broker_fills()}
+        fills = [m for m in record if isinstance(m, ChildFill)]
+        assert {fill.exec_id for fill in fills} == {fill["exec_id"] for fill in on.broker_fills()}
+        assert {(fill.venue, fill.last_capacity, fill.liquidity) for fill in fills} == {
+            ("XSIM", "1", Liquidity.REMOVED)
+        }
 
 
 async def test_a_kill_empties_the_market_and_blocks_new_orders_until_released(

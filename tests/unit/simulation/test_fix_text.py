@@ -186,6 +186,7 @@ def test_trade_when_reported_then_has_every_field_of_an_execution() -> None:
         "32": "2",
         "31": "1.24",
         "30": "X",
+        "29": "1",
         "851": "1",
         "12": "-0.01",
         "13": "3",
