@@ -27,6 +27,7 @@ from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.figures import Figures
 from service.gateway.inputs import Noted, Started
+from service.gateway.intake import Intake
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
 from service.gateway.numbers import SenderNumbers
@@ -287,6 +288,7 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
         )
         self._runners.shell = self._control.shell = self._shell
+        self._intake = Intake(self._shell, fold.began, int(settings.max_command_age * SECOND))
         self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)
@@ -386,6 +388,7 @@ class _Gateway:
             await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
             if not self._producer.started:
                 await self._producer.start()
+            await self._intake.look(settings.kafka, settings.topic_prefix)
             return await find_gap(
                 self._history, settings.kafka, settings.topic_prefix, client="gateway-record"
             )
@@ -462,7 +465,7 @@ class _Gateway:
         while True:
             for batch in await reader.batch():
                 for offset, message in zip(batch.offsets, batch.messages, strict=True):
-                    self._shell.parent(batch.partition, offset, message)
+                    self._intake.take(batch.partition, offset, message)
 
     async def _keep_time(self) -> None:
         failed_at = 0.0

@@ -408,11 +408,12 @@ class Recovery:
 
     Attributes:
         seq: Number of the last input so far.
+        began: UTC of the first, nanoseconds; 0 if there is none.
         history: What the inputs so far put on the record.
     """
 
     def __init__(self, core: Core) -> None:
-        self.seq = 0
+        self.seq = self.began = 0
         self.history = History()
         self._core = core
 
@@ -433,6 +434,7 @@ class Recovery:
                 f"the journal goes from input {self.seq} to {frame.seq}: a part of it is missing"
             )
         self.seq = frame.seq
+        self.began = self.began or frame.utc
         self.history.add(refold(self._core, frame))
 
 
