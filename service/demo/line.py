@@ -83,7 +83,7 @@ def _lines(reply: LineReply) -> list[str]:
     down = f"{(reply.back - reply.lost) / 1e9:.1f} s" if reply.back else "not back yet"
     return [
         *lines,
-        f"last drop  {down}: {reply.over} orders over, {reply.working} still worked, {reply.untold} not told yet",
+        f"last drop  {down}: {reply.over} orders over, {reply.working} still worked, {reply.untold} not told",
     ]
 
 

@@ -231,7 +231,7 @@ class LineReply(Message, frozen=True, kw_only=True, tag="line_reply"):
     """Times are UTC nanoseconds, 0 for never.
 
     Attributes:
-        declared: What the session's dialect says of the broker at a disconnect: ``broker`` cancels, or ``none``.
+        declared: What the session's dialect says of the broker at a disconnect: ``broker`` cancels; ``none``.
         grace: Seconds that it gives us to come back.
         lost, back: The last disconnect of this life of the gateway, and the logon after it.
         untold: Orders that were live then and of which the broker has not told since.
