@@ -12,11 +12,11 @@ from typing import Final
 
 from service.gateway import exposures
 from service.gateway.arming import latched
+from service.gateway.blocking import blocked_reply, dismiss_one
 from service.gateway.control import (
     Approve,
     BlockedRequest,
     BreaksRequest,
-    CutRequest,
     ChallengeRequest,
     ControlReply,
     ControlRequest,
@@ -43,7 +43,6 @@ from service.gateway.control import (
     StatusReply,
     decode_request,
 )
-from service.gateway.blocking import blocked_reply, dismiss_one
 from service.gateway.copying import breaks_reply, explain_break
 from service.gateway.countersign import Countersign
 from service.gateway.cutting import Cutter

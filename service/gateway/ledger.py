@@ -38,7 +38,7 @@ def is_answer(report: ExecutionReport) -> bool:
 
 
 class Exposure:
-    """Of one instrument: lots of position (signed) and working by side; how many unknown orders and breaks."""
+    """Of one instrument: lots of position (signed) and working by side; numbers of unknown orders, breaks."""
 
     __slots__ = ("breaks", "position", "unknown", "working_buy", "working_sell")
 
