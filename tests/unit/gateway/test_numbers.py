@@ -145,6 +145,18 @@ async def test_numbers_that_began_anew_unseen_are_asked_for_from_the_first(
     assert kept.expect_from == 1
 
 
+async def test_the_drop_copy_has_a_block_of_its_own(gateway: Gateway) -> None:
+    trading, copied = Session(), Session()
+    numbers(gateway, trading).begin()
+    kept = SenderNumbers(gateway.shell, copied, kept=True, drop_copy=True)  # type: ignore[arg-type]
+    assert kept.begin() is None
+    copied.ended_at = 77
+    kept.end()
+    state = gateway.shell.core.state
+    assert (state.drop_copy.unused_from, state.unused_from) == (77, 1 + BLOCK)
+    assert await on_disk(gateway) == 1 + BLOCK
+
+
 async def test_what_the_numbers_count_from_is_put_on_record_once(gateway: Gateway) -> None:
     kept = numbers(gateway, Session())
     kept.numbered("monday")
