@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PROCESSES ?=
 
-.PHONY: help setup test test-browser demo bench drills lint format test-quickfix train lock clean clean-kafka
+.PHONY: help setup test test-browser demo bench drills mutation lint format test-quickfix train lock clean clean-kafka
 
 help:
 	@echo 'make setup          the environment .venv and a local Kafka'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test           every test (ARGS="-k gate" to choose)'
 	@echo 'make drills         a million seeded faults against the gateway (ARGS="--seed 7"), and 200 kill -9 of real'
 	@echo '                    processes (PROCESSES="--kills 50 --seed 7"; needs strace)'
+	@echo 'make mutation       changes the gate line by line: a test must notice (ARGS=service/risk/calm.py)'
 	@echo 'make bench          ratios against the bare libraries'
 	@echo 'make lint format    what CI checks, and the formatter'
 	@echo 'make test-browser   a day at the console in a real Chromium'
@@ -31,6 +32,10 @@ demo: setup
 drills: setup
 	.venv/bin/python -m tests.drills $(ARGS)
 	.venv/bin/python -m tests.drills.processes $(PROCESSES)
+
+# Not part of `make test`: it runs the gate's tests about two thousand times.
+mutation: setup
+	.venv/bin/python scripts/mutation.py $(ARGS)
 
 bench: setup
 	.venv/bin/python -m benchmarks $(ARGS)
