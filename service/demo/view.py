@@ -256,6 +256,7 @@ def status_lines(status: StatusReply) -> list[str]:
         f"proposal   {p.proposal} by {p.by}: {p.action} {p.target}: {p.reason}" for p in status.proposals
     ]
     lines += [f"stopped    {scope} by itself: {why}" for scope, why in status.latched.items()]
+    lines += [f"held       {terms} waits for two people" for terms in status.held]
     lines += [f"HALTED     {status.halted}"] if status.halted else []
     lines += [
         f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"

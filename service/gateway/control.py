@@ -321,6 +321,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
         positions: Lots by symbol, signed.
         proposals: What waits for another person.
         latched: What has stopped itself, by ``LEVEL=NAME``, and why.
+        held: Terms of the orders that a soft limit holds (C20).
     """
 
     session: str
@@ -341,6 +342,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
     pending_records: int
     latched: dict[str, str]
     proposals: tuple[OpenProposal, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class ParentsReply(Message, frozen=True, kw_only=True, tag="parents_reply"):

@@ -348,6 +348,7 @@ class Control:
                 for p in state.proposals.open.values()
             ),
             latched=latched(state),
+            held=tuple(blocked.terms for blocked in state.blocked.waiting.values()),
         )
 
 

@@ -74,6 +74,11 @@ async def test_what_waits_is_shown(desk: Desk) -> None:
     assert second["order"]["child_id"] == "P2.1"
 
 
+async def test_the_status_names_what_waits(desk: Desk) -> None:
+    assert f"held       {TERMS} waits for two people" in (await desk.type("status")).output
+    assert len((await desk.json("status"))["held"]) == 2
+
+
 async def test_two_people_release_one_order_on_the_market_of_that_moment(desk: Desk) -> None:
     proposed = await desk.type(
         "override", "propose", "P1.1", "--as", "carol", "--reason", "the client asked", secret=CAROL
