@@ -135,3 +135,33 @@ def test_messages_are_immutable_and_slotted() -> None:
     with pytest.raises(AttributeError):
         beat.watermark = 5  # type: ignore[misc]
     assert not hasattr(beat, "__dict__")
+
+
+def test_reference_facts_from_before_bands_and_correlation_still_decode() -> None:
+    """As old journals and recordings hold them: the fields that were appended since are not there."""
+    facts = market.ReferenceSnapshot(
+        symbol="AURA",
+        venue="XSIM",
+        ts_event=1,
+        ts_utc=2,
+        bid=3,
+        ask=4,
+        bid_quantity=5,
+        ask_quantity=6,
+        last=7,
+        reference=8,
+        open=9,
+        volume=10,
+        spread_bps=1.5,
+        volatility_bps=2.5,
+        phase=market.TradingPhase.CONTINUOUS,
+        jumped=True,
+    )
+    fields = msgspec.msgpack.decode(codec.encode(facts))
+    assert fields[-4:] == [True, 0, 0, []]
+    assert codec.reference_message(msgspec.msgpack.encode(fields[:-3])) == facts
+    status = market.TradingStatus(
+        symbol="AURA", venue="XSIM", ts_event=1, ts_utc=2, seq=3, phase=market.TradingPhase.HALTED
+    )
+    fields = msgspec.msgpack.decode(codec.encode(status))
+    assert codec.market_message(msgspec.msgpack.encode(fields[:-2])) == status

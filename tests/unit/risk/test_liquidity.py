@@ -197,6 +197,23 @@ def test_its_own_position_counts_at_its_worst_and_never_as_less_than_nothing() -
     assert word(judge(with_bolt(90, 5_999, **short), LIMITS)) == "C9 CORRELATED"
 
 
+def test_of_a_sell_its_own_is_what_it_is_short_and_works_to_sell() -> None:
+    """100 short, 200 working to be sold, and 100 of this order: 40,000 dollars."""
+    own = {**SELL, "exposure_position": -100, "exposure_working_sell": 200}
+    assert word(judge(with_bolt(90, -5_200, **own), LIMITS, side=Side.SELL)) == "approved"
+    assert word(judge(with_bolt(90, -5_201, **own), LIMITS, side=Side.SELL)) == "C9 CORRELATED"
+
+
+def test_a_position_that_stays_on_the_other_side_adds_nothing_of_its_own() -> None:
+    """Not even to the warning: BOLT is 50 dollars short of half the limit."""
+    verdict = judge(with_bolt(90, 2_999, exposure_position=-200), LIMITS)
+    assert isinstance(verdict, Approved)
+    assert [use for use in verdict.uses if use.limit == "correlated_exposure"] == []
+    verdict = judge(with_bolt(90, 3_000, exposure_position=-200), LIMITS)
+    assert isinstance(verdict, Approved)
+    assert [use.used for use in verdict.uses if use.limit == "correlated_exposure"] == [150_000 * 10**18]
+
+
 def test_what_only_reduces_is_let_through() -> None:
     assert word(judge(with_bolt(90, 9_000, exposure_position=-100), LIMITS)) == "approved"
 
@@ -212,6 +229,7 @@ def test_several_add_up_and_the_denial_names_them() -> None:
 
 def test_what_is_held_without_a_price_denies() -> None:
     assert word(judge(with_bolt(90, 1, price=0), LIMITS)) == "C16 NO_REFERENCE"
+    assert word(judge(with_bolt(90, 1, price=1), LIMITS)) == "approved"
     assert word(judge(with_bolt(90, 0, price=0), LIMITS)) == "approved"
 
 
