@@ -9,14 +9,14 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import gate, market_data, tick_to_wire
+from benchmarks import gate, market_data, quickfix, tick_to_wire
 from benchmarks.machine import describe
 from benchmarks.result import Figure, write
 from service.settings import ROOT
 from service.telemetry.process import tune_collector
 from service.transport.kafka_process import KafkaProcess
 
-NAMES = ("market_data", "tick_to_wire", "gate")
+NAMES = ("market_data", "tick_to_wire", "quickfix", "gate")
 
 
 async def main(names: list[str]) -> list[Figure]:
@@ -33,6 +33,8 @@ async def main(names: list[str]) -> list[Figure]:
                     figures += await market_data.run(kafka.bootstrap, "bench.")
                 elif name == "tick_to_wire":
                     figures += await tick_to_wire.run(kafka)
+                elif name == "quickfix":
+                    figures += await quickfix.run(kafka)
                 else:
                     figures += gate.run()
     return figures
