@@ -36,6 +36,7 @@ class DropCopyLink:
             instruments=instruments,
             on_report=self._report,
             on_session=self._session,
+            on_alarm=self._alarm,
             on_numbering=lambda numbering: self._numbers.numbered(numbering),
         )
         self._numbers = SenderNumbers(shell, self._fix, kept=not config.reset_on_logon, drop_copy=True)
@@ -75,6 +76,9 @@ class DropCopyLink:
             self._shell.feed(Noted(code=MALFORMED, detail=detail, symbol=report.symbol))
         else:
             log.info("drop copy %s: %s is not compared", self.name, type(report).__name__)
+
+    def _alarm(self, code: str, detail: str) -> None:
+        self._shell.feed(Noted(code=code, detail=f"session={self.name} {detail}"))
 
     def _session(self, up: bool, reason: str) -> None:
         log.info("drop copy %s %s %s", self.name, "logged on" if up else "not logged on", reason)
