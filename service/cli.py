@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import logging
 import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -181,27 +179,6 @@ _RUN_DIR = click.option(
     show_default=True,
     help="Folder of the run.",
 )
-_KAFKA = click.option(
-    "--kafka",
-    default="127.0.0.1:9092",
-    envvar="SLIPSTREAM_KAFKA",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Kafka cluster.",
-)
-_PREFIX = click.option(
-    "--topic-prefix", default="", envvar="SLIPSTREAM_TOPIC_PREFIX", help="Prefix of every topic's name."
-)
-_REFERENCE = click.option(
-    "--reference",
-    type=click.Path(path_type=Path),
-    default=None,
-    envvar="SLIPSTREAM_REFERENCE",
-    help="Reference file.  [default: deploy/reference.toml]",
-)
-_BY = click.option(
-    "--by", default=lambda: os.environ.get("USER", "unknown"), help="Who you are.  [default: $USER]"
-)
 
 
 @main.command()
@@ -281,156 +258,15 @@ def report(run_dir: Path, path: Path | None) -> None:
         write_json(result, reference_of(run_dir), path)
 
 
-# Parents
-
-
-@main.group()
-def parent() -> None:
-    """Hand in a parent order, or change one that works."""
-
-
-def _send(command_of: Any, *, kafka: str, topic_prefix: str, reference: Path | None, wait: float) -> None:
-    """Send what ``command_of(desk, reference)`` makes; the options of ``_of_cluster`` say where to."""
-    from service.console.desk import Cluster, Desk, answer_text
-    from service.model.reference import load_reference
-    from service.settings import ROOT
-
-    # What is wrong with the cluster is said once, by us.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-
-    async def work() -> str:
-        loaded = load_reference(reference or ROOT / "deploy" / "reference.toml")
-        async with Desk(Cluster(kafka, topic_prefix), loaded) as desk:
-            command = await command_of(desk, loaded)
-            if not wait:
-                await desk.send(command)
-                return f"sent {command.command_id}"
-            return answer_text(await desk.ask(command, wait))
-
-    click.echo(run_async(work()))
-
-
-_WAIT = click.option(
-    "--wait", type=click.FloatRange(min=0), default=15.0, show_default=True,
-    help="Seconds to wait for the gateway's answer; 0: do not wait.",
-)  # fmt: skip
-
-
-def _of_cluster(command: Callable[..., None]) -> Callable[..., None]:
-    return _WAIT(_KAFKA(_PREFIX(_REFERENCE(command))))
-
-
-class _Parameters(click.Command):
-    """A command that also takes every parameter of the catalogue; a policy refuses those it does not take."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        from service.console.parameters import parameter_options
-
-        own = super().get_params(ctx)
-        return [*own[:-1], *parameter_options(), own[-1]]
-
-
-@parent.command("new", cls=_Parameters)
-@click.option("--id", "parent_id", default=None, help="Unique; made up unless given.")
-@click.option("--symbol", required=True)
-@click.option("--side", required=True, type=click.Choice(["buy", "sell"]))
-@click.option("--quantity", required=True, type=click.IntRange(min=1), help="Lots.")
-@click.option("--policy", required=True, help="See `slipstream policies`.")
-@click.option("--account", default="NW-1", show_default=True)
-@click.option("--trader", default="alice", show_default=True)
-@click.option("--objective", type=click.Choice(["arrival", "vwap", "twap", "participation"]), default=None)
-@_of_cluster
-def parent_new(
-    wait: float, kafka: str, topic_prefix: str, reference: Path | None, parent_id: str | None, **given: Any
-) -> None:
-    """Hand in a parent order."""
-    from service.console.desk import check_policy, new_id
-    from service.console.parameters import split
-    from service.demo.plan import planned_parent
-
-    own, values = split(given)
-    check_policy(own["policy"], values)
-    planned = planned_parent(id=parent_id or new_id("P"), parameters=values, **own)
-
-    async def command_of(_desk: Any, loaded: Any) -> Any:
-        return planned.command(loaded, time.time_ns())
-
-    _send(command_of, wait=wait, kafka=kafka, topic_prefix=topic_prefix, reference=reference)
-
-
-def _change(action: str, parent_id: str, by: str, reason: str, fields: Any) -> Any:
-    async def command_of(desk: Any, loaded: Any) -> Any:
-        from service.console.desk import command
-
-        state = await desk.find(parent_id)
-        symbol = state.parent.symbol
-        more = fields(loaded.by_symbol[symbol]) if callable(fields) else fields
-        return command(action, parent_id, symbol, by, reason=reason, **more)
-
-    return command_of
-
-
-_REASON = click.option("--reason", default="", help="For the record.")
-
-
-def _parent_change(action: str, help_: str) -> None:
-    @parent.command(action, help=help_)
-    @click.argument("parent_id")
-    @_REASON
-    @_BY
-    @_of_cluster
-    def change(parent_id: str, reason: str, by: str, **cluster: Any) -> None:
-        _send(_change(action, parent_id, by, reason, {}), **cluster)
-
-
-_parent_change("pause", "Stop working a parent; its children are cancelled, its schedule runs on.")
-_parent_change("cancel", "End a parent: cancel its children, then close it.")
-
-
-@parent.command("resume")
-@click.argument("parent_id")
-@click.option(
-    "--catch-up", type=click.Choice(["skip", "spread", "at_once"]), default=None, help="Of what was missed."
-)
-@_REASON
-@_BY
-@_of_cluster
-def parent_resume(parent_id: str, catch_up: str | None, reason: str, by: str, **cluster: Any) -> None:
-    """Work a paused parent again."""
-    from service.model.parameters import CatchUp
-
-    fields = {} if catch_up is None else {"catch_up": CatchUp(catch_up)}
-    _send(_change("resume", parent_id, by, reason, fields), **cluster)
-
-
-@parent.command("amend", cls=_Parameters)
-@click.argument("parent_id")
-@click.option("--quantity", type=click.IntRange(min=1), default=None, help="New total, lots.")
-@_REASON
-@_BY
-@_of_cluster
-def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **given: Any) -> None:
-    """Change quantity or parameters of a parent in flight."""
-    from service.console.parameters import parameters, split
-
-    cluster, changes = split(given)
-    if quantity is None and not changes:
-        raise click.UsageError("nothing to amend: give --quantity or a parameter")
-
-    def fields(instrument: Any) -> dict[str, Any]:
-        return {"quantity": quantity, "changes": parameters(changes, instrument)}
-
-    _send(_change("amend", parent_id, by, reason, fields), **cluster)
-
-
 # Supervision: straight to the gateway's control socket, so that it works without Kafka and without a runner
 
 
 class _Operator(click.Command):
-    """A command of ``service.demo.operator``, imported when it is asked for."""
+    """A command that is imported when it is asked for."""
 
     def _found(self) -> click.Command:
-        found: click.Command = importlib.import_module("service.demo.operator").COMMANDS[self.name]
+        module = "service.demo.staging" if self.name == "up" else "service.demo.operator"
+        found: click.Command = importlib.import_module(module).COMMANDS[self.name]
         return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -441,6 +277,7 @@ class _Operator(click.Command):
 
 
 for _name, _help in (
+    ("up", "Run the whole service with its console, until Ctrl-C."),
     ("kill", "Cancel every order in the scope at once and send nothing new."),
     ("status", "Show the gateway of a run: session, kills, working orders, positions."),
     ("parents", "Show the parents of a run: how far each has come, and what works for it."),
@@ -454,8 +291,8 @@ class _Supervision(click.Group):
     """A group whose commands are imported when they are asked for."""
 
     def _group(self) -> click.Group:
-        own = {"orders": "service.demo.orders", "line": "service.demo.line", "users": "service.demo.users"}
-        module = own.get(self.name or "", "service.demo.supervision")
+        own = self.name if self.name in ("line", "orders", "parent", "users") else "supervision"
+        module = f"service.demo.{own}"
         found: click.Group = importlib.import_module(module).GROUPS[self.name]
         return found
 
@@ -467,6 +304,7 @@ class _Supervision(click.Group):
 
 
 for _name, _help in (
+    ("parent", "Hand in a parent order, or change one that works."),
     ("release", "Lift a kill, two people together."),
     ("orders", "Show orders, compare them with the broker's book, or explain one."),
     ("arm", "Let what has stopped itself trade again, two people together."),

@@ -106,7 +106,8 @@ class Demo:
         if self._plan is not None:
             self._plan.try_out(self._reference, f"parents file {options.parents}")
         check_options(options, self._reference, self._plan)
-        self._run_dir = _new_run_dir(options)
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        self._run_dir = new_run_dir(options.run_dir or Path("runs") / f"demo-{stamp}")
         self._blotter = Blotter(self._reference)
         self._roles = Roles(self._run_dir)
         self._interrupted = asyncio.Event()
@@ -349,9 +350,13 @@ class Demo:
         self._console.print(f"{at}  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _new_run_dir(options: Options) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    run_dir = (options.run_dir or Path("runs") / f"demo-{stamp}").resolve()
+def new_run_dir(given: Path) -> Path:
+    """Make a run's folder, and refuse one that cannot be one.
+
+    Raises:
+        DemoError: It is not empty, its path is too long for sockets, or it cannot be made or written to.
+    """
+    run_dir = given.resolve()
     if len(os.fsencode(run_dir / "gateway.sock")) > SOCKET_PATH_BYTES:
         raise DemoError(f"{run_dir} is too long a path for the sockets in it; give another --run-dir")
     try:

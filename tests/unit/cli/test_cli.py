@@ -244,6 +244,6 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
     reference = load_reference(ROOT / "deploy" / "reference.toml")
     empty = Totals(0, 0, reference.by_symbol["AURA"].money(0))
-    result = Result([], {}, empty, None, None, {}, {}, {}, {}, {}, tmp_path, True, frozenset())
+    result = Result([], {}, empty, None, None, None, {}, {}, {}, {}, {}, tmp_path, True, frozenset())
     with pytest.raises(ResultError, match="cannot be written: Is a directory"):
         write_json(result, reference, tmp_path)
