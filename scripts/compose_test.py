@@ -34,7 +34,7 @@ from service.transport import kafka_jars
 ROOT: Final = Path(__file__).resolve().parent.parent
 STAND_INS: Final = ROOT / "scripts" / "stand_ins"
 PROJECT: Final = "slipstream-test"
-ROLES: Final = ("broker-sim", "feed", "gateway", "runner", "recorder")
+ROLES: Final = ("broker-sim", "feed", "gateway", "runner", "recorder", "console")
 IMAGE: Final = f"{PROJECT}/slipstream:test"
 BASE: Final = "python:3.11-slim-bookworm"
 SERVERS: Final = (
