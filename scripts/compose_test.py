@@ -102,7 +102,7 @@ def write_override(
     """The file laid over docker-compose.yml, the services that run, and what that leaves out."""
     document = (clone_dir / "docker-compose.yml").read_text()
     images = dict(re.findall(r"^  (\w+):\n    image: (\S+)$", document, re.MULTILINE))
-    text = ["services:"]
+    text = ["services:", '  console: {ports: !override ["127.0.0.1::8070"]}']
     services = ["kafka", *ROLES]
     left_out: list[str] = []
     if not pull and not engine.has_image(images["kafka"]):
@@ -131,7 +131,7 @@ def write_override(
         services.append(service)
     left_out += [f"{images[name]}: not run" for name in sorted(images.keys() - set(services))]
     path = work / "override.yml"
-    path.write_text("\n".join(text) + "\n" if len(text) > 1 else "services: {}\n")
+    path.write_text("\n".join(text) + "\n")
     return path, tuple(services), left_out
 
 
