@@ -19,6 +19,7 @@ VALUES = {
     "symbol": ["AURA"],
     "side": ["buy", "sell"],
     "reason": ["budget"],
+    "kind": ["long", "notional"],
     "code": ["RUNNER_LOST"],
 }
 
