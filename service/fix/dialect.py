@@ -26,6 +26,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         optional: Tags that FIX 4.4 (or a fill) requires and this counterparty may leave out.
         legacy_exec_type: ExecType 1 and 2, told apart by ExecTransType (20), as in FIX 4.2.
+        order_ids_reused: OrderID (37) names more than one order in time, or the same for several: orders are
+            told apart by ClOrdID alone, and we never send it.
         ignored: Message types that are dropped without an alarm.
         order_status: What it answers about orders: ``mass`` (OrderMassStatusRequest, and OrderStatusRequest
             for the rest), ``single`` (OrderStatusRequest), or ``none``.
@@ -40,6 +42,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: str = ""
     optional: frozenset[int] = frozenset()
     legacy_exec_type: bool = False
+    order_ids_reused: bool = False
     ignored: frozenset[str] = frozenset()
     order_status: Literal["mass", "single", "none"] = "single"
     mass_cancel: bool = False

@@ -69,6 +69,7 @@ class Parser:
         self._instruments = instruments
         self._optional = frozenset(str(tag) for tag in dialect.optional)
         self._legacy = dialect.legacy_exec_type
+        self._reused = dialect.order_ids_reused
         self._ignored = dialect.ignored
         self._sent = sent
         self._parsers: Final[Mapping[str, Callable[[Fields, dict[str, Any]], Report]]] = {
@@ -116,7 +117,7 @@ class Parser:
             if last_quantity == 0 or (last_price is not None and last_price <= 0):
                 raise _BadField(f"a fill of {fields.get('32')} at {fields.get('31')}")
         return ExecutionReport(
-            order_id=self._required(fields, "37", "OrderID"),
+            order_id=self._order_id(fields),
             exec_id=self._required(fields, "17", "ExecID"),
             exec_type=exec_type,
             ord_status=self._status(fields),
@@ -148,7 +149,7 @@ class Parser:
         if response_to not in ("", "1", "2"):
             raise _BadField(f"CxlRejResponseTo (434) is {response_to!r}, neither 1 nor 2")
         return OrderCancelReject(
-            order_id=self._required(fields, "37", "OrderID"),
+            order_id=self._order_id(fields),
             orig_cl_ord_id=self._required(fields, "41", "OrigClOrdID"),
             ord_status=self._status(fields),
             cxl_rej_response_to=response_to,
@@ -189,6 +190,11 @@ class Parser:
         if not value and tag not in self._optional:
             raise _BadField(f"{name} ({tag}) is missing")
         return value
+
+    def _order_id(self, fields: Fields) -> str:
+        """Empty where the counterparty uses it again: nothing must be found by it."""
+        value = self._required(fields, "37", "OrderID")
+        return "" if self._reused else value
 
     def _required_quantity(self, instrument: Instrument, fields: Fields, tag: str, name: str) -> int | None:
         self._required(fields, tag, name)
