@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 from hypothesis import settings
@@ -36,6 +38,7 @@ accounts = ["*"]
 passive_only = false
 max_order_value = 25_000
 max_orders_per_minute = 25
+max_parent_value = 100_000
 max_exposure = 100_000
 max_daily_loss = 5_000
 [[traders]]
@@ -62,6 +65,7 @@ max_daily_loss = 5_000
 [[instruments]]
 symbol = "AURA"
 max_order_quantity = 300
+max_parent_quantity = 1000
 max_order_value = 25_000
 collar_bps = 100
 max_spread_bps = 50
@@ -76,8 +80,27 @@ max_volume_bps = 300
 max_participation_bps = 1000
 first_lots = 100_000
 locate = "not_required"
+[[introductions]]
+policy = "twap"
+stage = "full"
 """
-LONG, SHORT, GROSS, LARGEST, COLLAR = 500, 400, 900, 300, 100
+
+
+def changed(**changes: int) -> str:
+    """The limits with these numbers in place of theirs."""
+    text = LIMITS
+    for name, value in changes.items():
+        assert f"\n{name} = " in text
+        text = re.sub(rf"\n{name} = [0-9_]+", f"\n{name} = {value}", text)
+    return text
+
+
+TIGHTER = changed(max_order_quantity=120, max_long=200, max_short=150, max_gross=300, max_exposure=20_000)
+WIDER = changed(max_order_quantity=310, max_long=600, max_short=450, max_gross=1000, max_spread_bps=80)
+NOTHING = changed(max_order_quantity=0, max_long=0, messages_per_second=0, max_exposure=0, max_credit=0)
+LARGEST = {LIMITS: 300, TIGHTER: 120, WIDER: 310, NOTHING: 0}
+LONG, SHORT, GROSS, COLLAR = 600, 450, 1000, 100
+"""The widest of all that two people may put in force: what was sent under it may work under a tighter one."""
 PARENTS = {"P1": (Side.BUY, 700), "P2": (Side.SELL, 600), "P3": (Side.BUY, 250)}
 QUANTITIES = st.integers(-5, 320)
 PRICES = st.integers(-12, 125).map(lambda ticks: PRICE + 100 * ticks)
@@ -91,6 +114,7 @@ class Gateway(RuleBasedStateMachine):
         self.desk = Driver(limits=LIMITS)
         self.numbers = dict.fromkeys(PARENTS, 0)
         self.judged = 0
+        self.limits = LIMITS
         for parent_id, (side, quantity) in PARENTS.items():
             self.desk.admit(parent_id=parent_id, side=side, quantity=quantity)
 
@@ -188,6 +212,14 @@ class Gateway(RuleBasedStateMachine):
     def market(self, bad: dict[str, Any]) -> None:
         self.desk.refresh(**bad)
 
+    @rule(text=st.sampled_from([LIMITS, LIMITS, TIGHTER, WIDER, WIDER, NOTHING]))
+    def two_people_change_the_limits(self, text: str) -> None:
+        version = hashlib.sha256(text.encode()).hexdigest()[:12]
+        proposal = self.desk.propose("limits", version, text=text)
+        self.desk.approve(proposal, action="limits", target=version)
+        assert self.desk.core.state.gate.limits.version == version
+        self.limits = text
+
     @rule(scope=st.sampled_from(["all", "parent=P1", "symbol=AURA", "what?"]))
     def kill(self, scope: str) -> None:
         self.desk.kill(scope)
@@ -242,7 +274,7 @@ class Gateway(RuleBasedStateMachine):
                 continue
             approved = request.approved
             approved.verify()
-            assert 0 < approved.quantity <= LARGEST
+            assert 0 < approved.quantity <= LARGEST[self.limits]
             if approved.ord_type is OrdType.LIMIT:
                 assert approved.price * approved.quantity <= 25_000 * 10_000
                 assert abs(approved.price - PRICE) * 10_000 <= COLLAR * PRICE
@@ -293,6 +325,17 @@ class Gateway(RuleBasedStateMachine):
             if state.kill_covering(order):
                 assert order.insist
                 assert order.child_id in state.chasing
+
+
+def test_under_these_limits_an_order_does_go_out() -> None:
+    """Else all of the above would hold for nothing."""
+    for text, largest in LARGEST.items():
+        desk = Driver(limits=LIMITS)
+        for parent_id, (side, quantity) in PARENTS.items():
+            desk.admit(parent_id=parent_id, side=side, quantity=quantity)
+        desk.core.state.change_limits(text)
+        assert desk.submit("P1.1", quantity=largest + 1) != "approved"
+        assert (desk.submit("P1.2", quantity=100) == "approved") is (largest > 0)
 
 
 Gateway.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
