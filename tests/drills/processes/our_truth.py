@@ -22,6 +22,8 @@ _FRAME: Final = struct.Struct("<4sIIQ")
 _SYNCED: Final = struct.Struct("<Q")
 _MAGIC: Final = b"\xf5JF\x01"
 _HEADER: Final = 16
+_CHUNK: Final = 1 << 16
+"""Bytes looked at in one go: behind the last frame the file goes on with zeros for megabytes."""
 
 
 class Ours:
@@ -61,9 +63,21 @@ class Ours:
         """Fold what is new and whole."""
         if not self._path.exists():
             return
+        size = _CHUNK
         with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read()
+            while True:
+                file.seek(self._at)
+                data = file.read(size)
+                done = self._fold(data)
+                self._at += done
+                if not done and len(data) < size:
+                    return
+                if not done and not data.startswith(_MAGIC):
+                    return
+                size = _CHUNK if done else 2 * size
+
+    def _fold(self, data: bytes) -> int:
+        """Fold the whole frames at the beginning of ``data``; returns their length."""
         at = 0
         while at + _FRAME.size <= len(data):
             magic, size, crc, synced = _FRAME.unpack_from(data, at)
@@ -75,7 +89,7 @@ class Ours:
                 break
             self._take(decode_frame(payload), self._at + end)
             at = end
-        self._at += at
+        return at
 
     def _take(self, frame: Frame, position: int) -> None:
         self.inputs += 1
