@@ -81,6 +81,17 @@ class BookOrder:
         return max(0, self.quantity - self.cum) if self.open else 0
 
     @property
+    def may_become(self) -> int:
+        """Lots that may be executed in the end, as far as this book knows; every replace may be granted."""
+        if not self.open:
+            return self.cum
+        most = max(self.quantity, self.cum)
+        for kind, _, quantity, _ in self.asks:
+            if kind == "G" and quantity > most:
+                most = quantity
+        return most
+
+    @property
     def shown(self) -> str:
         """OrdStatus as a report states it: what is pending hides what is."""
         if self.open and self.asks:

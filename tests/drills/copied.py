@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from service.fix.messages import ExecutionReport
 from service.gateway.inputs import BreakExplained, DropCopy, DropCopySession, Numbered
 from service.model.time import SECOND
-from tests.drills.broker import SOH
+from tests.drills.broker import SOH, BookOrder
 from tests.drills.invariants import Violation
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class CopyLine:
         store: Everything numbered, by MsgSeqNum - 1; ``taken`` of it our engine has.
         trading, copied: What the gateway was told first of each execution, by ExecID.
         unsure: Executions told twice in different words, told by the desk, or explained by a person.
-        tainted: OrderIDs of what this session tells falsely, or not at all.
     """
 
     def __init__(self, *, enabled: bool) -> None:
@@ -47,7 +46,6 @@ class CopyLine:
         self.trading: dict[str, Told] = {}
         self.copied: dict[str, Told] = {}
         self.unsure: set[str] = set()
-        self.tainted: set[str] = set()
         self._again = 0
 
     @property
@@ -73,13 +71,16 @@ class CopyLine:
         again = f"43=Y{SOH}" if self.taken <= self._again else ""
         return f"8=FIX.4.4{SOH}34={self.taken}{SOH}{again}797=Y{SOH}{body}10=000{SOH}"
 
-    def heard(self, told: dict[str, Told], report: ExecutionReport) -> None:
+    def heard(self, told: dict[str, Told], report: ExecutionReport, order: BookOrder | None) -> None:
         """A session has told the gateway of an execution.
 
-        The desk's word when somebody calls (PossResend) has the OrdStatus of then, so it may well differ.
+        The desk's word when somebody calls (PossResend) has the OrdStatus of then, so it may well differ. An
+        execution that is corrected or busted may be set right by that on both sessions.
         """
         if report.poss_resend:
             self.unsure.add(report.exec_id)
+        if report.exec_ref_id:
+            self.unsure |= {report.exec_ref_id, order.root(report.exec_ref_id) if order is not None else ""}
         words = (report.exec_type, report.last_quantity or 0, report.last_price or 0)
         if told.setdefault(report.exec_id, words) != words:
             self.unsure.add(report.exec_id)
@@ -96,17 +97,16 @@ def number(world: World) -> None:
     text = line.said.pop(0)
     odd = rng.random()
     if odd < 0.01:
-        _taint(world, text, "omits")
+        _note(world, text, "omits")
     elif odd < 0.03 and f"{SOH}32=" in text:
-        _taint(world, text, "alters")
+        _note(world, text, "alters")
         line.store.append(_altered(text, rng.choice((32, 31))))
     else:
         line.store += [text] * (2 if odd > 0.97 else 1)
 
 
-def _taint(world: World, text: str, what: str) -> None:
+def _note(world: World, text: str, what: str) -> None:
     fields = dict(item.split("=", 1) for item in text.split(SOH) if item)
-    world.copy.tainted.add(fields["37"])
     world.note("the drop copy", what, fields["17"], fields["37"], fields["150"])
 
 
@@ -131,7 +131,7 @@ def take(world: World) -> None:
     assert isinstance(report, ExecutionReport)
     world.note("drop copy", text.replace(SOH, "|"))
     if report.exec_type in EXECUTIONS:
-        line.heard(line.copied, report)
+        line.heard(line.copied, report, world.broker.orders.get(report.order_id))
     world.touch(report.order_id)
     world.gateway.shell.feed(DropCopy(report=report))
     level(world)

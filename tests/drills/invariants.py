@@ -29,9 +29,7 @@ def check_order(world: World, child: str, flying: int) -> None:
         if flying and (ours is None or ours.cum_quantity + ours.at_risk < flying):
             raise Violation(f"{child}: {flying} lots are on the wire, and we count {_count(ours)}")
         return
-    may_become = max(book.cum + book.leaves, flying, *(ask[2] for ask in book.asks if ask[0] == "G"), 0)
-    if not book.open:
-        may_become = book.cum
+    may_become = max(book.may_become, flying) if flying and book.open else book.may_become
     counted = _count(ours)
     if counted < may_become - book.surprise:
         raise Violation(f"{child}: exposure understated: we count {counted}, the broker {may_become}")
@@ -77,9 +75,9 @@ def check_parent(world: World, parent_id: str, flying: dict[str, int]) -> None:
     """No parent is over-executed: done, open and flying at the broker stay within it."""
     total, allowed = 0, world.parent_quantity(parent_id)
     for book in world.by_parent.get(parent_id, ()):
-        most = book.cum + book.leaves
-        if book.open:
-            most = max(most, flying.get(book.child, 0), *(ask[2] for ask in book.asks if ask[0] == "G"), 0)
+        most = book.may_become
+        if flying and book.open:
+            most = max(most, flying.get(book.child, 0))
         total += most
         allowed += book.surprise
     for child, quantity in flying.items():
@@ -109,11 +107,12 @@ def check_quiet(world: World) -> list[str]:
     """Once everything is told and answered: every difference between our book and the broker's."""
     ledger, found = world.gateway.core.state.ledger, []
     books = world.by_child
+    broken = {found.child_id for found in world.gateway.core.state.drop_copy.open.values()}
     for child, book in books.items():
         ours = ledger.orders.get(child)
         if ours is None:
             found.append(f"{child}: the broker has it, we do not")
-        elif (line := _compare(ours, book, tainted=book.order_id in world.copy.tainted)) is not None:
+        elif (line := _compare(ours, book, broken=child in broken)) is not None:
             found.append(f"{child}: {line}")
     for child, ours in ledger.orders.items():
         if child not in books and (ours.live or ours.cum_quantity or ours.unknown or ours.at_risk):
@@ -123,10 +122,10 @@ def check_quiet(world: World) -> list[str]:
     return found
 
 
-def _compare(ours: Order, book: BookOrder, *, tainted: bool) -> str | None:
-    """``tainted``: the drop copy told something else of it, so that more may count."""
+def _compare(ours: Order, book: BookOrder, *, broken: bool) -> str | None:
+    """``broken``: the drop copy tells something else of it, so that more counts until a person has looked."""
     at_risk = ours.at_risk
-    if tainted and book.leaves < at_risk <= max(book.leaves, ours.claimed):
+    if broken and book.leaves < at_risk <= max(book.leaves, ours.claimed):
         at_risk = book.leaves
     left = (ours.cum_quantity, ours.money, ours.live, at_risk, ours.unknown)
     right = (book.cum, book.money, book.open, book.leaves, False)

@@ -38,6 +38,7 @@ class World:
         omitted: Executions that the broker never told: order, ExecID.
         lied: Executions of which a report said something else.
         concealed: Reports that were no executions and never told.
+        active, moved: Children and parents to be looked at after this step.
         sent, ids: Children and ClOrdIDs that were handed to FIX, over all lives.
         canceled: OrigClOrdIDs of the cancels that this step sent.
         topic, read: The parents' topic, and how far this life has read it.
@@ -73,6 +74,7 @@ class World:
         self.by_child: dict[str, BookOrder] = {}
         self.by_parent: dict[str, list[BookOrder]] = {}
         self.active: set[str] = set()
+        self.moved: set[str] = set()
         self.omitted: list[tuple[BookOrder, str]] = []
         self.lied: list[tuple[BookOrder, str]] = []
         self.sent: set[str] = set()
@@ -157,11 +159,13 @@ class World:
         self.settle_turn()
         self.read = state.offsets.get(0, -1) + 1
         self.active.update(self.by_child)
+        self.moved.update(self.by_parent)
 
     def read_topic(self) -> None:
         """Parents' commands that were not read yet."""
         while self.read < len(self.topic):
             self.read += 1
+            self.moved.update(self.by_parent)
             self.gateway.shell.parent(0, self.read - 1, self.topic[self.read - 1])
 
     def never_told(self, reports: list[tuple[str, BookOrder | None]]) -> None:
@@ -220,7 +224,7 @@ class World:
         ours = self.gateway.core.state.ledger.find(report.cl_ord_id)
         if ours is None or ours.side is not report.side:
             return
-        self.copy.heard(self.copy.trading, report)
+        self.copy.heard(self.copy.trading, report, self.broker.orders.get(report.order_id))
         if report.exec_type == "F" and report.exec_id not in ours.executions:
             raise Violation(f"{ours.child_id}: execution {report.exec_id} was told and is not counted")
 
@@ -282,6 +286,7 @@ class World:
                 self.by_parent.setdefault(order.parent, []).append(order)
             broker.new_orders.clear()
         self.active |= broker.touched
+        self.moved.update(child.rpartition(".")[0] for child in broker.touched)
         broker.touched.clear()
         self.line.said += broker.out
         broker.out.clear()
@@ -302,21 +307,24 @@ class World:
         if halted and halted != FULL and not self.may_stop:
             raise Violation(f"trading stopped by itself: {halted}")
         ledger = self.gateway.core.state.ledger
-        quiet, flying, parents = [], self.flying(), set()
+        quiet, flying = [], self.flying()
         for child in self.active:
-            parents.add(child.rpartition(".")[0])
             invariants.check_order(self, child, flying.get(child, 0))
             book, ours = self.by_child.get(child), ledger.orders.get(child)
-            if book is not None and not book.open and ours is not None and not ours.live:
+            over = child not in flying if book is None else not book.open
+            if over and ours is not None and not ours.live:
                 quiet.append(child)
         self.active.difference_update(quiet)
-        for parent_id in parents:
+        self.moved.update(child.rpartition(".")[0] for child in flying)
+        for parent_id in self.moved:
             if parent_id in self.by_parent:
                 invariants.check_parent(self, parent_id, flying)
+        self.moved.clear()
 
     def check_all(self) -> None:
         """Every order there ever was, the running sums, and the journal."""
         self.active.update(self.by_child)
+        self.moved.update(self.by_parent)
         self.check()
         gateway = self.gateway
         invariants.check_sums(gateway.core)
