@@ -233,6 +233,7 @@ class Drill:
             f"{IN_FLIGHT} children in flight, {_NEW_ORDERS} of them new",
         )
         number = self._kills + 1
+        self._where = ""
         other = self.plan.others.get(number, "")
         began = self._died = time.monotonic()
         if other == "kafka":
@@ -329,7 +330,6 @@ class Drill:
             self.tally.kills[role.name] += 1
             if role.name == "feed":
                 self.floor.market_goes_on(self.ours.core.state.clock)
-            self._where = ""
             await role.start()
 
     async def _without_kafka(self, seconds: float) -> None:
