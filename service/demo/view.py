@@ -287,9 +287,9 @@ def parent_lines(parents: Sequence[ParentSnapshot]) -> list[str]:
 def exposure_lines(reply: ExposureReply) -> list[str]:
     """What every level holds and works, and under it what limits that uses, for a terminal."""
     unit = reply.currency
-    lines = [f"{'level':10} {'name':14} " + " ".join(f"{name:>16}" for name in _AMOUNTS)]
+    lines = [f"{'level':10} {'name':14} " + " ".join(f"{name:>12}" for name in _AMOUNTS)]
     for row in reply.rows:
-        amounts = " ".join(f"{getattr(row, name):>16,.2f}" for name in _AMOUNTS)
+        amounts = " ".join(f"{getattr(row, name):>12,.0f}" for name in _AMOUNTS)
         lines.append(f"{row.level:10} {row.name:14} {amounts}")
         used = [f"{use.limit} {100 * use.share:.1f} % of {use.most:,.0f}" for use in row.limits if use.used]
         held = [f"{row.position:+,} lots"] if row.position else []
