@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,13 +128,19 @@ def read_trace(text: str) -> Seen:
 
 
 def why_no_trap() -> str:
-    """Why signals cannot be injected on this machine; empty if they can."""
+    """Why signals cannot be injected on this machine; empty if they can. Tries it on a process of its own."""
     if shutil.which("strace") is None:
         return "strace is not installed (on Debian: apt-get install strace)"
-    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
-    if os.geteuid() != 0 and scope.exists() and scope.read_text().strip() != "0":
-        return f"{scope} keeps strace from other processes; run as root, or write 0 to it"
-    return ""
+    with subprocess.Popen(["sleep", "60"]) as victim:
+        command = ["strace", "-p", str(victim.pid), "-o", os.devnull]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+            assert strace.stderr is not None
+            said = strace.stderr.readline().strip()
+            strace.terminate()
+        victim.kill()
+    if "attached" in said:
+        return ""
+    return f"strace cannot attach to processes here ({said}); run as root, or allow ptrace"
 
 
 class Trap:
