@@ -326,3 +326,10 @@ def test_no_configuration_lets_through_what_the_loosest_denies(
     command, reference = data.draw(commands(world.parent.side)), traded(VOLUME)
     if isinstance(Gate(limits, reference).check(command, world, NOW), Approved):
         assert isinstance(Gate(LOOSEST, reference).check(command, world, NOW), Approved)
+
+
+def test_the_loosest_configuration_lets_an_ordinary_order_through() -> None:
+    """Else all of the above would hold for nothing."""
+    gate = Gate(LOOSEST, traded(VOLUME))
+    assert isinstance(gate.check(submit(), FACTS, NOW), Approved)
+    assert isinstance(gate.check(replace(), msgspec.structs.replace(FACTS, child=CHILD), NOW), Approved)
