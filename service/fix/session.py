@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Final
 
 from service.fix.config import FixConfig, Tls
 from service.fix.dialect import load_dialect
+from service.fix.elsewhere import elsewhere
 from service.fix.encode import Encoder
 from service.fix.engine import Engine, Happened
 from service.fix.messages import (
@@ -153,7 +153,7 @@ class FixSession:
         self._idle = False
         self._woken_up.clear()
         self.ended_at = 0
-        await _elsewhere(lambda: self._engine.connect(expect_from, send_from))
+        await elsewhere(lambda: self._engine.connect(expect_from, send_from))
 
     async def _keep_hours(self) -> None:
         """Log out when the session's hours end, and connect when they begin."""
@@ -185,7 +185,7 @@ class FixSession:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
         following = self._engine.expected[0]
-        await _elsewhere(self._engine.cut())
+        await elsewhere(self._engine.cut())
         self.ended_at = following or self.ended_at
 
     async def drop(self, seconds: float) -> None:
@@ -197,7 +197,7 @@ class FixSession:
         if not self.logged_on:
             raise FixSendError(f"session {self.name} is not logged on")
         self._unsynced()
-        await _elsewhere(self._engine.cut())
+        await elsewhere(self._engine.cut())
         self._unanswered.clear()
         self._tell(False, f"the line was cut for {seconds:g} s")
         with contextlib.suppress(TimeoutError):
@@ -205,7 +205,7 @@ class FixSession:
         if self._stopping.is_set() or self._engine.connected:
             return
         try:
-            await _elsewhere(self._engine.connect)
+            await elsewhere(self._engine.connect)
         except FixConfigError as error:
             self._stop_trading(f"cannot connect again: {error}")
 
@@ -245,14 +245,14 @@ class FixSession:
                 # Connection after connection ends over the same gap: do not ask for it once a second.
                 self._woken_up.clear()
                 patience = max(patience, self._catch_up.delay)
-                await _elsewhere(self._engine.cut())
+                await elsewhere(self._engine.cut())
                 continue
             if self._engine.logged_on:
                 return
             patience = min(2 * patience, _LAST_PATIENCE)
-            await _elsewhere(self._engine.cut())
+            await elsewhere(self._engine.cut())
             try:
-                await _elsewhere(self._engine.connect)
+                await elsewhere(self._engine.connect)
             except FixConfigError as error:
                 self._stop_trading(f"cannot connect again: {error}")
 
@@ -270,6 +270,11 @@ class FixSession:
     def logged_on(self) -> bool:
         """Whether the session is up; ``send`` may still refuse orders (``fault``)."""
         return self._synced and not self._stopping.is_set() and self._engine.logged_on
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is down because it is outside its hours."""
+        return self._closed
 
     @property
     def fault(self) -> str:
@@ -390,8 +395,10 @@ class FixSession:
                     self._woken_up.set()
                 if not self._idle and (self._reviver is None or self._reviver.done()):
                     self._reviver = asyncio.create_task(self._revive(), name="fix-revive")
+                utc = time.time_ns()
                 if not self._closed:
-                    self._tell(False, what.text)
+                    # The engine looks at the hours too, and may be first.
+                    self._tell(False, what.text if self._schedule.open(utc) else self._schedule.reason(utc))
             case "fault":
                 self._stop_trading(what.text)
 
@@ -479,30 +486,3 @@ class FixSession:
             self._on_session(False, f"stopped trading: {reason}")
         except Exception:  # noqa: BLE001 - the fault that is being told matters more
             _log.exception("FIX %s: on_session failed too", self._engine)
-
-
-async def _elsewhere(work: Callable[[], None]) -> None:
-    """Run ``work`` on a daemon thread of its own: an executor's would keep the process if it hung."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        error: BaseException | None = None
-        try:
-            work()
-        except BaseException as raised:  # noqa: BLE001 - raised again where it is awaited
-            error = raised
-        # A closed loop has nobody left who waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, error)
-
-    threading.Thread(target=run, name="fix-engine", daemon=True).start()
-    await done

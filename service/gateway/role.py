@@ -261,6 +261,7 @@ class _Gateway:
         self._producer = Producer(
             settings.kafka, client="gateway", prefix=settings.topic_prefix, linger=0.02, sensor=sensor
         )
+        self._sensor = GatewayMetrics()
         self._fix = FixSession(
             config,
             instruments=instruments,
@@ -285,7 +286,7 @@ class _Gateway:
         )
         self._record = Mirror(self._producer)
         self._shell = Shell(
-            core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=GatewayMetrics()
+            core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=self._sensor
         )
         self._runners.shell = self._control.shell = self._shell
         self._intake = Intake(self._shell, fold.began, int(settings.max_command_age * SECOND))
@@ -477,6 +478,7 @@ class _Gateway:
                 self._clocks.look(time.time_ns())
                 self._figures.look(time.time_ns())
                 self._numbers.check()
+                self._sensor.on_hours(self._fix.closed)
                 if self._drop_copy is not None:
                     self._drop_copy.check()
                 self._shell.tick()

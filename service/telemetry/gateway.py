@@ -25,6 +25,9 @@ _OPEN = Gauge("slipstream_gateway_open_parents", "Parents that are not over.", r
 _HELD = Gauge("slipstream_gateway_held_orders", "Orders that wait for the disk.", registry=REGISTRY)
 _KILLS = Gauge("slipstream_gateway_kills", "Kills in force.", registry=REGISTRY)
 _SESSION = Gauge("slipstream_gateway_fix_logged_on", "1 while orders can be sent.", registry=REGISTRY)
+_CLOSED = Gauge(
+    "slipstream_gateway_fix_closed", "1 outside the hours of the session with the broker.", registry=REGISTRY
+)
 _JOURNAL = Gauge("slipstream_gateway_journal_bytes", "Size of the journal.", registry=REGISTRY)
 _POSITION = Gauge(
     "slipstream_gateway_position_lots", "Position by fills, signed.", ["symbol"], registry=REGISTRY
@@ -56,6 +59,7 @@ class GatewaySensor:
     def on_leg(self, leg: str, nanoseconds: int) -> None: ...
     def on_exposure(self, symbol: str, position: int, working_buy: int, working_sell: int) -> None: ...
     def on_drop_copy(self, session: str, up: bool, breaks: int, waiting: int) -> None: ...
+    def on_hours(self, closed: bool) -> None: ...
     def on_state(
         self, *, live: int, unknown: int, parents: int, held: int, kills: int, logged_on: bool, journal: int
     ) -> None: ...
@@ -104,6 +108,9 @@ class GatewayMetrics(GatewaySensor):
         _POSITION.labels(symbol=symbol).set(position)
         _WORKING.labels(symbol=symbol, side="buy").set(working_buy)
         _WORKING.labels(symbol=symbol, side="sell").set(working_sell)
+
+    def on_hours(self, closed: bool) -> None:
+        _CLOSED.set(1 if closed else 0)
 
     def on_state(
         self, *, live: int, unknown: int, parents: int, held: int, kills: int, logged_on: bool, journal: int

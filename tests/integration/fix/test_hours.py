@@ -8,7 +8,7 @@ import pytest
 
 from service.fix.messages import FixSendError
 from service.fix.schedule import DAYS
-from tests.integration.fix.broker import Broker, Desk, config_for
+from tests.integration.fix.broker import Broker, Desk, config_for, until
 from tests.unit.fix.support import new_order
 
 
@@ -19,7 +19,7 @@ def clock(seconds_from_now: float) -> str:
 async def test_hours_when_they_end_then_we_log_out_say_so_once_and_try_nothing(
     tmp_path: Path, broker: Broker
 ) -> None:
-    hours = {"start_time": clock(-3600), "end_time": clock(6)}
+    hours = {"start_time": clock(-3600), "end_time": clock(10)}
     desk = Desk(config_for(tmp_path, broker.port, **hours))
     await desk.session.start()
     try:
@@ -29,8 +29,9 @@ async def test_hours_when_they_end_then_we_log_out_say_so_once_and_try_nothing(
             desk.session.send(new_order())
         await broker.expect("admin", "5")
         await broker.expect("logout")
+        await until(lambda: desk.session.expected == (0, 0))
+        assert desk.session.closed
         assert desk.states.empty()
-        assert desk.session.expected == (0, 0)
     finally:
         await desk.session.stop()
     assert [event for event, _ in broker.seen].count("logon") == 1
