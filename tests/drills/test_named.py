@@ -429,6 +429,15 @@ ELSEWHERE = {
         "tests/unit/gateway/test_kill.py::test_a_failure_at_one_order_does_not_spare_the_others",
     ),
     "a kill while Kafka is gone": ("tests/integration/gateway/test_gateway_role.py",),
+    "health checks that would stop every healthy process at once": (
+        "tests/integration/gateway/test_health.py::test_health_checks_when_kafka_and_the_broker_are_gone_then_no_healthy_process_is_called_ill",
+    ),
+    "a cancel path behind a dead database": (
+        "tests/integration/gateway/test_gateway_role.py::test_without_kafka_nothing_new_goes_out_a_kill_works_and_the_record_is_complete_afterwards",
+        "tests/integration/gateway/test_gateway_role.py::test_a_gateway_that_finds_no_kafka_stays_and_can_be_told_to_kill",
+        "tests/unit/gateway/test_shell.py::test_a_cancel_does_not_wait_for_the_disk",
+        "tests/unit/gateway/test_shell.py::test_a_failed_journal_sends_nothing_new_cancels_everything_and_answers_who_waits",
+    ),
     "resend storm": (
         "tests/integration/fix/test_resend_storm.py::test_resend_storm_when_they_ask_without_end_then_answers_are_rare_and_a_person_is_told",
         "tests/integration/fix/test_resend_storm.py::test_resend_storm_when_they_never_send_what_we_miss_then_we_ask_rarely_and_give_up",
