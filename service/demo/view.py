@@ -257,6 +257,7 @@ def status_lines(status: StatusReply) -> list[str]:
     ]
     lines += [f"stopped    {scope} by itself: {why}" for scope, why in status.latched.items()]
     lines += [f"held       {terms} waits for two people" for terms in status.held]
+    lines += [f"clock      {status.clock}: new orders are denied"] if status.clock else []
     lines += [f"HALTED     {status.halted}"] if status.halted else []
     lines += [
         f"           {c.child_id} {c.side.name.lower()} {c.leaves_quantity:,} of {c.quantity:,} {c.symbol}"

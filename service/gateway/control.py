@@ -322,6 +322,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
         proposals: What waits for another person.
         latched: What has stopped itself, by ``LEVEL=NAME``, and why.
         held: Terms of the orders that a soft limit holds (C20).
+        clock: Why our clock is not to be trusted, where that denies new orders (C47).
     """
 
     session: str
@@ -343,6 +344,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
     latched: dict[str, str]
     proposals: tuple[OpenProposal, ...] = ()
     held: tuple[str, ...] = ()
+    clock: str = ""
 
 
 class ParentsReply(Message, frozen=True, kw_only=True, tag="parents_reply"):

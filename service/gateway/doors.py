@@ -349,6 +349,7 @@ class Control:
             ),
             latched=latched(state),
             held=tuple(blocked.terms for blocked in state.blocked.waiting.values()),
+            clock=state.clock_trouble,
         )
 
 

@@ -18,6 +18,7 @@ from service.gateway import control_client
 from service.gateway.control_client import ControlError
 from service.gateway.countersign import Countersign
 from service.gateway.doors import Control
+from service.gateway.inputs import ClockInput
 from service.gateway.people import People, read_people
 from service.model.orders import OrdStatus
 from service.settings import ROOT, control_address
@@ -191,3 +192,9 @@ async def test_one_person_alone_books_nothing(desk: Desk) -> None:
     who = ["--as", "carol", "--reason", "telephone"]
     proposed = await desk.json("book", "order", "P1.1", *terms, *who, secret="carol in development\n")
     assert proposed["target"] == f"order P1.1 status=filled cum=100 price={PRICE}"
+
+
+async def test_status_says_that_the_clock_denies_orders(desk: Desk) -> None:
+    assert (await desk.json("status"))["clock"] == ""
+    desk.gateway.shell.feed(ClockInput(trouble="unsynchronised", blocks=True))
+    assert "clock      unsynchronised: new orders are denied" in (await desk.type("status")).output
