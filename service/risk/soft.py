@@ -6,6 +6,8 @@ order through (C44); nobody lifts anything but what is asked here.
 
 from __future__ import annotations
 
+import msgspec
+
 from service.risk.compiled import BPS
 from service.risk.denials import Code, Denied, denied
 from service.risk.judged import Judged
@@ -34,9 +36,8 @@ def soft_blocks(order: Judged) -> Denied | None:
     if not past:
         return None
     first, used, limit = past[0]
-    if first is Code.SOFT_COLLAR:
-        verdict = denied(first, price=touch, reference=reference.reference, limit_bps=bounds.soft_collar_bps)
-    else:
-        verdict = denied(first, used=used, limit=limit)
     blocks = tuple([code for code, _, _ in past])
-    return Denied(first, f"{verdict.detail} blocks={','.join(blocks)}", blocks)
+    figures = {"used": used, "limit": limit}
+    if first is Code.SOFT_COLLAR:
+        figures = {"price": touch, "reference": reference.reference, "limit_bps": bounds.soft_collar_bps}
+    return msgspec.structs.replace(denied(first, **figures, blocks=",".join(blocks)), blocks=blocks)

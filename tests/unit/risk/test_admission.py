@@ -53,6 +53,13 @@ def test_what_has_no_limits_at_all_is_refused() -> None:
     assert verdict(nobody, 1) == "C10 NOT_PERMITTED strategy=twap execution_policy=none"
 
 
+def test_a_strategy_with_a_row_of_its_own_goes_by_that_row() -> None:
+    own = msgspec.structs.replace(POLICY, max_parent_value=Decimal(100_000))
+    both = msgspec.structs.replace(under(), strategies={**under().strategies, "twap": own})
+    assert verdict(both, 1_000) == ""
+    assert verdict(both, 1_001).startswith("C3 MAX_PARENT_VALUE")
+
+
 def test_an_error_inside_refuses() -> None:
     broken = Gate(under(), REFERENCE).admissible("AURA", "twap", 1, None)  # type: ignore[arg-type]
     assert broken is not None

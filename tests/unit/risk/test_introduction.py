@@ -116,6 +116,8 @@ def test_the_value_of_an_order_is_that_of_the_stage_a_market_order_at_its_worst(
     market = {"ord_type": OrdType.MARKET, "price": 0, "model": "new@2"}
     assert verdict(under(), submit(quantity=198, **market)) == "approved"
     assert "STAGE_ORDER_VALUE" in verdict(under(), submit(quantity=199, **market))
+    worst = verdict(under(), submit(quantity=199, **market), facts(ref_reference=PRICE + 1))
+    assert worst.endswith(f"value={1_010_002 * 199} limit=200000000")
 
 
 def test_the_number_of_orders_in_a_day_is_that_of_the_stage() -> None:
@@ -172,6 +174,25 @@ def test_half_of_a_stage_is_warned_of(done: dict[str, int], near: list[tuple[Any
     found = Gate(under(), REFERENCE).check(submit(model="new@2"), given, NOW)
     assert isinstance(found, Approved)
     assert [tuple(use) for use in found.uses if use.level == "model"] == near
+
+
+def test_half_of_an_odd_number_of_orders_is_the_greater_half() -> None:
+    odd = under(max_orders_per_day=11)
+    for orders, warned in ((4, False), (5, True)):
+        given = msgspec.structs.replace(FACTS, trials=(trial(orders=orders),))
+        found = Gate(odd, REFERENCE).check(submit(model="new@2"), given, NOW)
+        assert isinstance(found, Approved)
+        assert any(use.level == "model" for use in found.uses) is warned
+
+
+def test_a_name_is_told_whole_whatever_stands_in_it() -> None:
+    given = msgspec.structs.replace(FACTS, trials=(trial("model=a=b@1", orders=9),))
+    limits = under({"policy=twap": FULL, "model=*": "small"})
+    found = Gate(limits, REFERENCE).check(submit(model="a=b@1"), given, NOW)
+    assert isinstance(found, Approved)
+    assert [(use.level, use.name) for use in found.uses if use.limit == "max_orders_per_day"] == [
+        ("model", "a=b@1")
+    ]
 
 
 def test_the_loosest_stage_is_still_refused_by_its_ceilings() -> None:

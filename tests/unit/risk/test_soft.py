@@ -70,6 +70,14 @@ def test_a_market_order_is_held_to_the_collar_at_the_touch_and_to_value_at_its_w
     )
 
 
+def test_the_worst_price_of_a_market_order_is_a_whole_number_of_units() -> None:
+    market = submit(ord_type=OrdType.MARKET, price=0, quantity=300)
+    given = facts(ref_reference=PRICE + 1)
+    verdict = judge(market, given, under=under(soft_order_value=Decimal(30_300)))
+    assert isinstance(verdict, Denied)
+    assert verdict.detail == f"used={1_010_002 * 300} limit=303000000 blocks=SOFT_ORDER_VALUE"
+
+
 def test_a_replace_is_blocked_like_a_new_order() -> None:
     assert code(replace(quantity=451), facts(child=CHILD), under=limits(soft_order_quantity=450)) == (
         "C20 SOFT_ORDER_QUANTITY"
