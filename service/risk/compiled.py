@@ -352,8 +352,9 @@ class Compiled:
     def stage(self, key: str) -> StageBounds | None:
         """The stage that something on trial has reached: its own, or that of everything new."""
         kind = key.partition("=")[0]
-        name = self._introductions.get(key, self._introductions.get(f"{kind}={EVERY}", ""))
-        return self._stages.get(name)
+        reached = self._introductions
+        name = reached.get(key) or reached.get(f"{kind}={EVERY}")
+        return self._stages.get(name) if name else None
 
     def at(self, level: Level, name: str) -> LevelBounds:
         """Limits of one name at one level, made once."""
