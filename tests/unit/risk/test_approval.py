@@ -26,19 +26,19 @@ def test_the_gates_own_approval_verifies(approved: Approved) -> None:
 
 
 def test_constructing_one_elsewhere_raises(approved: Approved) -> None:
-    with pytest.raises(ForgedApproval, match="^only the gate approves orders; hand it the order instead$"):
+    with pytest.raises(ForgedApproval, match=r"^only the gate approves orders; hand it the order instead$"):
         Approved(object(), approved)  # type: ignore[arg-type]
 
 
 def test_one_made_without_its_constructor_does_not_verify() -> None:
     empty = object.__new__(Approved)
-    with pytest.raises(ForgedApproval, match="^this approval was not minted by the gate$"):
+    with pytest.raises(ForgedApproval, match=r"^this approval was not minted by the gate$"):
         empty.verify()
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_it_is_neither_copied_nor_pickled(approved: Approved, duplicate) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ForgedApproval, match="^an approval is neither copied nor stored$"):
+    with pytest.raises(ForgedApproval, match=r"^an approval is neither copied nor stored$"):
         duplicate(approved)
 
 
@@ -60,7 +60,7 @@ def test_it_does_not_change(approved: Approved, name: str) -> None:
 
 
 def test_it_has_no_subclasses() -> None:
-    with pytest.raises(ForgedApproval, match="^an approval has no subclasses$"):
+    with pytest.raises(ForgedApproval, match=r"^an approval has no subclasses$"):
         type("Forged", (Approved,), {})
 
 
