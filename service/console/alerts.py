@@ -38,7 +38,7 @@ def _row(alert: dict[str, Any]) -> AlarmRow:
         severity=labels.get("severity", ""),
         ts_utc=began,
         resolved=_nanoseconds(alert["endsAt"]) if alert.get("status") == "resolved" else 0,
-        runbook=annotations.get("runbook_url", ""),
+        runbook=annotations.get("runbook", "") or annotations.get("runbook_url", ""),
     )
 
 

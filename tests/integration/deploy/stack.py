@@ -42,19 +42,24 @@ class Notice(NamedTuple):
         return bool(self.alert["status"] == "firing")
 
 
+TOKEN = (ROOT / "deploy/alertmanager/console.token").read_text().strip()
+CONSOLE = "http://console:8070/"
+
+
 class Webhooks:
-    """The desk's and the risk role's endpoint: keeps what arrives and when."""
+    """In the console's place: keeps what arrives with the token, for whom and when."""
 
     def __init__(self) -> None:
         notices: list[Notice] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 at = time.time()
-                receiver = self.path.removeprefix("/")
-                notices.extend(Notice(receiver, at, alert) for alert in json.loads(body)["alerts"])
-                self.send_response(200)
+                known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+                if known and self.path == "/api/alarms/alertmanager":
+                    notices.extend(Notice(body["receiver"], at, alert) for alert in body["alerts"])
+                self.send_response(200 if known else 401)
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -138,53 +143,71 @@ def _prometheus_config(folder: Path, targets: Mapping[str, str], alertmanager: s
     return path
 
 
-def _alertmanager_config(folder: Path, webhooks: int) -> Path:
+def alertmanager_config(folder: Path, console: int) -> Path:
+    """The deployed one, with the console at that port of this machine."""
     text = (ROOT / "deploy/alertmanager/alertmanager.yml").read_text()
-    assert text.count("http://alerts:8070/") == 2
+    assert text.count(CONSOLE) == 1
     path = folder / "alertmanager.yml"
-    path.write_text(text.replace("http://alerts:8070/", f"http://127.0.0.1:{webhooks}/"))
+    path.write_text(text.replace(CONSOLE, f"http://127.0.0.1:{console}/"))
+    (folder / "console.token").write_text(TOKEN + "\n")
     return path
 
 
 @asynccontextmanager
-async def stack(folder: Path, targets: Mapping[str, str]) -> AsyncIterator[Stack]:
-    """Started and ready; ``targets`` are addresses of metrics by role."""
-    programs = require("prometheus"), require("prometheus-alertmanager", "alertmanager")
-    folder.mkdir(parents=True, exist_ok=True)
-    webhooks = Webhooks()
-    ports = free_port(), free_port()
-    addresses = [f"127.0.0.1:{port}" for port in ports]
-    commands = [
-        [
-            programs[0],
-            f"--config.file={_prometheus_config(folder, targets, addresses[1])}",
-            f"--storage.tsdb.path={folder / 'prometheus'}",
-            f"--web.listen-address={addresses[0]}",
-            "--log.level=warn",
-        ],
-        [
-            programs[1],
-            f"--config.file={_alertmanager_config(folder, webhooks.port)}",
-            f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address={addresses[1]}",
-            "--cluster.listen-address=",
-            "--log.level=warn",
-        ],
-    ]
+async def _running(folder: Path, commands: Mapping[str, list[str]]) -> AsyncIterator[None]:
+    """Programs by the address that each is ready at."""
     log = folder / "supervision.log"
     processes: list[asyncio.subprocess.Process] = []
     try:
-        with log.open("w") as out:
-            for command in commands:
+        with log.open("a") as out:
+            for command in commands.values():
                 processes.append(await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out))
-        for address in addresses:
+        for address in commands:
             await until(
                 lambda at=address: _answers(f"http://{at}/-/ready"), 60.0, f"{address}: {log.read_text()}"
             )
-        yield Stack(f"http://{addresses[0]}", webhooks)
+        yield
     finally:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         await asyncio.gather(*(process.wait() for process in processes))
+
+
+@asynccontextmanager
+async def alertmanager(folder: Path, console: int) -> AsyncIterator[str]:
+    """The address of one that tells a console at that port of this machine."""
+    program = require("prometheus-alertmanager", "alertmanager")
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        program,
+        f"--config.file={alertmanager_config(folder, console)}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    async with _running(folder, {address: command}):
+        yield address
+
+
+@asynccontextmanager
+async def stack(folder: Path, targets: Mapping[str, str]) -> AsyncIterator[Stack]:
+    """Started and ready; ``targets`` are addresses of metrics by role."""
+    program = require("prometheus")
+    folder.mkdir(parents=True, exist_ok=True)
+    webhooks = Webhooks()
+    try:
+        async with alertmanager(folder, webhooks.port) as other:
+            address = f"127.0.0.1:{free_port()}"
+            command = [
+                program,
+                f"--config.file={_prometheus_config(folder, targets, other)}",
+                f"--storage.tsdb.path={folder / 'prometheus'}",
+                f"--web.listen-address={address}",
+                "--log.level=warn",
+            ]
+            async with _running(folder, {address: command}):
+                yield Stack(f"http://{address}", webhooks)
+    finally:
         webhooks.close()

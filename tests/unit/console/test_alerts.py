@@ -12,7 +12,7 @@ from service.console.errors import Refusal
 ALERT: dict[str, Any] = {
     "status": "firing",
     "labels": {"alertname": "FeedStale", "severity": "critical", "role": "feed"},
-    "annotations": {"summary": "the feed is silent", "runbook_url": "docs/runbooks/feed.md"},
+    "annotations": {"summary": "the feed is silent", "runbook": "docs/runbooks/feed.md"},
     "startsAt": "2026-11-21T12:00:00.5Z",
     "endsAt": "0001-01-01T00:00:00Z",
 }

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from service.cli import main
+from service.console.accounts import Right, read_accounts
 from service.risk import LossStage
 from tests.unit.deploy.supervision import ALERTS, METRIC, RECORDED, ROOT, families
 from tests.unit.deploy.tools import require
@@ -17,6 +18,7 @@ from tests.unit.deploy.tools import require
 RULE_TESTS = sorted(Path(__file__).with_name("alerts").glob("*.yml"))
 RUNBOOKS = sorted(ROOT.glob("docs/runbooks/*.md"))
 ROUTES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SEVERITIES = {"critical", "warning", "info"}
 
 
@@ -130,6 +132,19 @@ def test_routes_when_an_alert_has_a_severity_then_these_are_told(severity: str, 
         check=True,
     )
     assert done.stdout.strip() == receivers
+
+
+def test_receivers_when_they_tell_the_console_then_its_file_of_users_knows_their_token() -> None:
+    container = COMPOSE["services"]["console"]
+    for receiver in ROUTES["receivers"]:
+        (webhook,) = receiver["webhook_configs"]
+        assert webhook["url"] == "http://console:8070/api/alarms/alertmanager"
+        assert "127.0.0.1:8070:8070" in container["ports"]
+        credentials = webhook["http_config"]["authorization"]["credentials_file"]
+        token = (ROOT / "deploy/alertmanager" / credentials).read_text().strip()
+        user = read_accounts(ROOT / "deploy/users.toml", exposed=False).by_token(token)
+        assert user is not None
+        assert user.rights == {Right.ALERT}
 
 
 def test_routes_when_an_alert_is_critical_then_nothing_makes_it_wait() -> None:
