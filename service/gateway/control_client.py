@@ -15,7 +15,6 @@ from service.gateway.control import (
     BlockedView,
     BreaksReply,
     BreaksRequest,
-    CutRequest,
     ControlReply,
     ControlRequest,
     Credentials,
