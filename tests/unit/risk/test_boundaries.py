@@ -8,12 +8,25 @@ import msgspec
 import pytest
 
 from service.model.orders import OrdType, Side
-from service.risk import LEVELS, Approved, Facts, Gate, Level, Limits, LossStage, Stage, TrialFacts
+from service.risk import (
+    LEVELS,
+    Approved,
+    CorrelatedFacts,
+    Denied,
+    Facts,
+    Gate,
+    Level,
+    Limits,
+    LossStage,
+    Stage,
+    TrialFacts,
+)
 from tests.unit.risk.orders import (
     CHILD,
     DOLLAR,
     FACTS,
     LIMITS,
+    NOW,
     POLICY,
     PRICE,
     REFERENCE,
@@ -24,8 +37,10 @@ from tests.unit.risk.orders import (
     limits,
     policy,
     replace,
+    sent,
     submit,
 )
+from tests.unit.risk.test_liquidity import BOTH
 
 FULL_EXPOSURE = 1_000_000 * DOLLAR
 ANYTHING = frozenset({"*"})
@@ -163,6 +178,42 @@ def test_the_gate_says_what_is_on_trial() -> None:
     assert gate.on_trial("twap", "m@2") == ("model=m@2",)
     assert gate.on_trial("pov", "m@1") == ("policy=pov",)
     assert gate.on_trial("pov", "m@2") == ("policy=pov", "model=m@2")
+
+
+def test_what_is_new_is_at_the_stage_of_everything_new_whatever_its_name() -> None:
+    under = msgspec.structs.replace(on_trial(), introductions={"policy=*": "small"})
+    assert code(given=trial("policy=a=b", parent_policy="a=b"), under=under) == "approved"
+
+
+# Of several, the last counts as well
+
+
+def test_a_calm_correlation_does_not_hide_the_next() -> None:
+    calm, beyond = (
+        CorrelatedFacts(
+            symbol="BOLT", percent=percent, position=400_000, working_buy=0, working_sell=0, price=100
+        )
+        for percent in (60, 61)
+    )
+    for together, said in (((calm,), False), ((calm, beyond), True)):
+        verdict = Gate(LIMITS, BOTH).check(submit(), facts(correlated=together), NOW)
+        assert isinstance(verdict, Denied) is said
+
+
+# Rates
+
+
+def test_the_level_that_is_busy_first_is_told_from_its_first_message() -> None:
+    """The strategy's 20 a second are the lowest of all levels'."""
+    told = [("messages_per_second", "strategy", "twap", 10, 20)]
+    assert uses(sent(Level.STRATEGY, 9), LIMITS) == told
+    assert uses(sent(Level.STRATEGY, 8), LIMITS) == []
+
+
+def test_a_single_order_in_a_minute_is_a_limit() -> None:
+    one = policy(max_orders_per_minute=1)
+    assert code(under=one) == "approved"
+    assert code(given=facts(traffic_minute=1), under=one) == "C8 THROTTLE_TRIPPED"
 
 
 # Facts that do not fit
