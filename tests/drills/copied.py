@@ -33,7 +33,8 @@ class CopyLine:
         said: What the broker's desks wrote and this session has not numbered yet.
         store: Everything numbered, by MsgSeqNum - 1; ``taken`` of it our engine has.
         trading, copied: What the gateway was told first of each execution, by ExecID.
-        unsure: Executions told twice in different words, told by the desk, or explained by a person.
+        unsure: Executions told twice in different words, told by the desk, explained by a person, or
+            told to a gateway that died without a record of them.
     """
 
     def __init__(self, *, enabled: bool) -> None:
@@ -58,6 +59,12 @@ class CopyLine:
         self.expected = self.taken + 1
         if numbering:
             self.expected = min(self.expected, report_seq + 1)
+
+    def forgotten(self, texts: list[str]) -> None:
+        """The gateway that was told these is dead, and its successor does not know of them."""
+        for text in texts:
+            fields = dict(item.split("=", 1) for item in text.split(SOH) if item)
+            self.unsure.add(fields.get("17", ""))
 
     def connect(self) -> None:
         self.up, self.synced = True, False

@@ -140,6 +140,7 @@ class World:
             if life >= held:
                 known = state.report_seq if life == held else 0
                 self.never_told(store[known:])
+                self.copy.forgotten([text for text, _ in store[known:]])
                 del store[known:]
         self.copy.begin(state.drop_copy.report_seq, state.drop_copy.numbering)
         if state.numbering and state.numbering != str(self.line.lives):
