@@ -22,7 +22,6 @@ class RawPeer:
         next_out: MsgSeqNum of what it sends next.
         answers_tests: Whether a TestRequest gets its Heartbeat.
         on_message: Called with each message after it was answered.
-        connections: How often somebody connected.
     """
 
     def __init__(self) -> None:
@@ -31,7 +30,6 @@ class RawPeer:
         self.next_out = 1
         self.answers_tests = True
         self.on_message: Callable[[Fields], None] = lambda fields: None
-        self.connections = 0
         self.port = 0
         self._writer: asyncio.StreamWriter | None = None
         self._writers: list[asyncio.StreamWriter] = []
@@ -56,7 +54,6 @@ class RawPeer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._writers.append(writer)
-        self.connections += 1
         parser = simplefix.FixParser()
         buffer = b""
         while True:
