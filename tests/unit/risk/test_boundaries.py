@@ -216,6 +216,15 @@ def test_a_single_order_in_a_minute_is_a_limit() -> None:
     assert code(given=facts(traffic_minute=1), under=one) == "C8 THROTTLE_TRIPPED"
 
 
+# Drift
+
+
+def test_one_basis_point_is_a_limit_and_one_price_unit_an_arrival() -> None:
+    assert code(under=limits(max_drift_bps=1)) == "approved"
+    sold = facts(parent_side=Side.SELL, parent_arrival_price=1, exposure_working_buy=0)
+    assert code(submit(side=Side.SELL), sold) == "approved"
+
+
 # Facts that do not fit
 
 
