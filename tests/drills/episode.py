@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.gateway.inputs import KillInput
+from service.gateway.order import Order
 from service.model.time import MILLISECOND, SECOND
 from tests.drills import acts, copied, invariants
 from tests.drills.gateway import Killed, prepare
@@ -252,9 +253,9 @@ def _call(world: World, turn: int) -> None:
             world.broker.set_right(order, exec_id)
 
 
-def _open(order: object) -> bool:
-    unknown, request = order.unknown, order.request.value  # type: ignore[attr-defined]
-    return bool(unknown or request)
+def _open(order: Order) -> bool:
+    """The gateway has something to do about it yet: to be told, or to cancel again."""
+    return bool(order.unknown or order.request.value or (order.live and order.insist))
 
 
 def _at_rest(world: World) -> bool:
