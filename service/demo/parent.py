@@ -158,19 +158,34 @@ def parent_resume(parent_id: str, catch_up: str | None, reason: str, by: str, **
 @parent.command("amend", cls=_Parameters)
 @click.argument("parent_id")
 @click.option("--quantity", type=click.IntRange(min=1), default=None, help="New total, lots.")
+@click.option("--policy", default=None, help="Works it from now on; see `slipstream policies`.")
+@click.option("--unset", multiple=True, metavar="NAME", help="A parameter that the new policy does not take.")
 @_REASON
 @_BY
 @_of_cluster
-def parent_amend(parent_id: str, quantity: int | None, reason: str, by: str, **given: Any) -> None:
-    """Change quantity or parameters of a parent in flight."""
+def parent_amend(
+    parent_id: str,
+    quantity: int | None,
+    policy: str | None,
+    unset: tuple[str, ...],
+    reason: str,
+    by: str,
+    **given: Any,
+) -> None:
+    """Change quantity, parameters or policy of a parent in flight."""
+    from service.console.desk import check_policy
     from service.console.parameters import parameters, split
 
     cluster, changes = split(given)
-    if quantity is None and not changes:
-        raise click.UsageError("nothing to amend: give --quantity or a parameter")
+    if quantity is None and policy is None and not changes:
+        raise click.UsageError("nothing to amend: give --quantity, --policy or a parameter")
+    if policy is not None:
+        check_policy(policy, changes)
 
     def fields(instrument: Any) -> dict[str, Any]:
-        return {"quantity": quantity, "changes": parameters(changes, instrument)}
+        named = tuple(name.replace("-", "_") for name in unset)
+        more = {"policy": policy, "unset": named} if policy is not None or unset else {}
+        return {"quantity": quantity, "changes": parameters(changes, instrument), **more}
 
     _send(_change("amend", parent_id, by, reason, fields), **cluster)
 

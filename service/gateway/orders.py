@@ -47,7 +47,7 @@ def intent(state: State, given: Intent, now: Now, recorded: str) -> str:
         return ""
     parent = state.parents.get(command.parent_id)
     order = state.ledger.orders.get(command.child_id)
-    verdict = state.gate.check(command, _facts(state, command, parent, order, now), now)
+    verdict = state.gate.check(command, _facts(state, command, parent, order, given.runner, now), now)
     if isinstance(command, SubmitChild) and parent is not None:
         _use_number(parent, command.child_id)
     return _follow(state, given.runner, command, parent, order, verdict, recorded, now)
@@ -64,7 +64,7 @@ def release(state: State, blocked: Blocked, now: Now, recorded: str) -> str:
     """
     command = msgspec.structs.replace(blocked.command, stamps=Stamps())
     parent = state.parents.get(command.parent_id)
-    facts = _facts(state, command, parent, None, now)
+    facts = _facts(state, command, parent, None, blocked.runner, now)
     if facts.parent is not None and command.child_id not in state.ledger.orders:
         number = int(command.child_id.rpartition(".")[2])
         facts = msgspec.structs.replace(
@@ -123,7 +123,12 @@ def _hold(
 
 
 def _facts(
-    state: State, command: SubmitChild | ReplaceChild, parent: Parent | None, order: Order | None, now: Now
+    state: State,
+    command: SubmitChild | ReplaceChild,
+    parent: Parent | None,
+    order: Order | None,
+    runner: str,
+    now: Now,
 ) -> Facts:
     symbol = command.symbol if isinstance(command, SubmitChild) else order.symbol if order else ""
     exposure = state.ledger.exposure(symbol)
@@ -145,7 +150,7 @@ def _facts(
             pending=order.request is not Request.NONE or bool(order.insist),
         )
     return Facts(
-        parent=state.parent_facts(parent) if parent is not None else None,
+        parent=state.parent_facts(parent, runner) if parent is not None else None,
         market=state.market_facts(symbol),
         exposure=ExposureFacts(
             position=exposure.position,

@@ -25,6 +25,7 @@ from service.model.orders import (
     Side,
 )
 from service.model.parameters import Parameters, catalogue
+from service.model.stream import hand_of
 from service.model.time import SECOND, Now, SessionClock
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -166,6 +167,8 @@ def _admit(state: State, asked: NewParent, now: Now) -> bool:
     if scope:
         _refuse(state, asked, Refusal("KILLED", f"scope={scope}"), now)
         return True
+    if asked.paused:
+        parent.status = ParentStatus.PAUSED
     state.parents[order.id] = state.open[order.id] = parent
     event = ParentAdmitted(
         command_id=asked.command_id, state=state.snapshot(parent), ts_event=now.market, ts_utc=now.utc
@@ -251,7 +254,10 @@ def _amend(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refu
         return Refusal("NOT_AMENDABLE", f"parameters={','.join(fixed)}")
     if changes.end_time is not None and changes.duration is not None:
         return Refusal("INVALID_PARAMETERS", "end_time_and_duration_exclude_each_other")
-    merged = order.parameters.merged(changes)
+    switches = asked.policy is not None and asked.policy != order.policy
+    if refusal := _cannot_switch(state, asked) if switches else _kept(asked):
+        return refusal
+    merged = msgspec.structs.replace(order.parameters, **dict.fromkeys(asked.unset)).merged(changes)
     refusal = _invalid_parameters(merged, state.reference.by_symbol[order.symbol].tick)
     if refusal is not None:
         return refusal
@@ -266,6 +272,13 @@ def _amend(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refu
     if quantity < progress.filled + progress.working:
         detail = f"quantity={quantity} filled={progress.filled} working={progress.working} pause_it_first=yes"
         return Refusal("AMEND_BELOW_WORKING", detail)
+    policy = asked.policy if asked.policy is not None else order.policy
+    if switches:
+        known = state.market.get(order.symbol)
+        price = known.reference if known is not None else parent.arrival_price
+        to_be = msgspec.structs.replace(order, policy=policy)
+        if (too_large := _too_large(state, to_be, quantity, price)) is not None:
+            return too_large
     window = parent.window_start, parent.window_end
     if changes.start_time is not None or changes.end_time is not None or changes.duration is not None:
         if changes.start_time is not None and now.market >= parent.window_start:
@@ -279,11 +292,39 @@ def _amend(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refu
         window = resolved
     parent.order = msgspec.structs.replace(order, parameters=merged, quantity=quantity)
     parent.window_start, parent.window_end = window
+    if switches:
+        parent.switch(policy)
     _change(state, parent, asked, "amended", now)
+    if switches:
+        # What the other policy sent counts, and is killed, under its name: it comes back first.
+        cancel_children(state, parent, "policy switched", now)
     for child in list(progress.live.values()):
         prices = (child.price, child.replace_price) if child.replacing else (child.price,)
         if any(_past_limit(price, parent.limit_price, child.side) for price in prices):
             insist_cancel(state, child, "limit price amended", now)
+    return None
+
+
+_NEVER_UNSET: Final = frozenset(("limit_price", "start_time", "end_time", "duration"))
+
+
+def _kept(asked: AmendParent) -> Refusal | None:
+    if asked.unset:
+        return Refusal("NOT_AMENDABLE", "unset_goes_with_another_policy")
+    return None
+
+
+def _cannot_switch(state: State, asked: AmendParent) -> Refusal | None:
+    """Why this policy cannot take the parent over, whatever its size."""
+    policy = asked.policy or ""
+    if not _NAME.fullmatch(policy):
+        return Refusal("INVALID_POLICY", "policy_is_1_to_64_printable_characters")
+    kept = [name for name in asked.unset if name in _NEVER_UNSET or name not in catalogue()]
+    if kept:
+        return Refusal("NOT_AMENDABLE", f"unset={','.join(name[:64] for name in kept[:8])}")
+    scope = state.kills.covering(frozenset((f"policy={policy}",)))
+    if scope:
+        return Refusal("KILLED", f"scope={scope}")
     return None
 
 
@@ -293,10 +334,13 @@ def _past_limit(price: int, limit: int, side: Side) -> bool:
 
 
 def _pause(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Refusal | None:
-    if parent.status is ParentStatus.PAUSED:
-        return Refusal("ALREADY_PAUSED", f"version={parent.version}")
     assert isinstance(asked, PauseParent)
-    pause(state, parent, asked.by, asked.reason, now, asked.command_id)
+    hand = hand_of(asked.by) if asked.by_hand else ""
+    if parent.status is ParentStatus.PAUSED and parent.hand == hand:
+        return Refusal("TAKEN_OVER" if hand else "ALREADY_PAUSED", f"version={parent.version}")
+    parent.hand, parent.status = hand, ParentStatus.PAUSED
+    announce(state, parent, "taken over" if hand else "paused", asked.by, asked.reason, now, asked.command_id)
+    cancel_children(state, parent, "taken over" if hand else "paused", now)
     return None
 
 
@@ -315,11 +359,14 @@ def _resume(state: State, parent: Parent, asked: ParentCommand, now: Now) -> Ref
     scope = state.kills.covering(parent.scopes) or reducing.refusing(state, parent)
     if scope:
         return Refusal("KILLED", f"scope={scope} release_it_first=yes")
+    by_hand, parent.hand = parent.hand, ""
     parent.status = ParentStatus.WORKING
     if asked.catch_up is not None:
         merged = parent.order.parameters.merged(Parameters(catch_up=asked.catch_up))
         parent.order = msgspec.structs.replace(parent.order, parameters=merged)
     _change(state, parent, asked, "resumed", now)
+    if by_hand:
+        cancel_children(state, parent, "handed back", now)
     return None
 
 

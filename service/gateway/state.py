@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
+import msgspec
+
 from service.fix.messages import Attribution, Request
 from service.gateway.alike import Alike
 from service.gateway.blocked import BlockedOrders
@@ -67,6 +69,7 @@ class Parent:
         levels: Names that its orders count for, in the order of ``LEVELS``.
         scopes: Scopes of kills that cover it, ``KEY=NAME``.
         closing: Why it is being ended, once it is.
+        hand: Who of the stream works it while a person has taken it over; else empty.
     """
 
     __slots__ = (
@@ -74,6 +77,7 @@ class Parent:
         "arrival_volume",
         "attribution",
         "closing",
+        "hand",
         "levels",
         "next_child",
         "order",
@@ -96,6 +100,7 @@ class Parent:
         self.arrival_price, self.arrival_volume = arrival.reference, arrival.volume
         self.next_child = 1
         self.closing = ""
+        self.hand = ""
         self.attribution = Attribution(trader=order.trader, desk=trader.desk, client=account.client)
         self.levels = (order.policy, order.trader, trader.desk, account.client, firm)
         self.scopes = parent_scopes(order) | {
@@ -104,6 +109,12 @@ class Parent:
             f"firm={firm}",
             f"venue={reference.by_symbol[order.symbol].venue}",
         }
+
+    def switch(self, policy: str) -> None:
+        """Another policy works it from now on: its orders count, and kills reach it, under that name."""
+        self.scopes = self.scopes - {f"policy={self.order.policy}"} | {f"policy={policy}"}
+        self.levels = (policy, *self.levels[1:])
+        self.order = msgspec.structs.replace(self.order, policy=policy)
 
     @property
     def limit_price(self) -> int:
@@ -203,9 +214,7 @@ class State:
         self.logged_on = self.reachable = False
         self.clock_trouble = ""
         self.order_status, self.mass_id = started.order_status, ""
-        self.line.configure(
-            declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace
-        )
+        self.line.configure(declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace)
         self.drop_copy.configure(
             started.drop_copy,
             tolerance=started.drop_copy_tolerance,
@@ -258,9 +267,12 @@ class State:
         )
         self.effects.append(Publish(AUDIT, target.encode(), entry, False))
 
-    def parent_facts(self, parent: Parent) -> ParentFacts:
-        """What the gate may know of a parent."""
+    def parent_facts(self, parent: Parent, runner: str = "") -> ParentFacts:
+        """What the gate may know of a parent, for an order of this runner: paused for all but who has it."""
         order, progress = parent.order, self.ledger.progress(parent.order.id)
+        status = parent.status
+        if parent.hand and parent.hand == runner and status is ParentStatus.PAUSED:
+            status = ParentStatus.WORKING
         # A call with more than 15 names goes through a dictionary and takes five times as long.
         return ParentFacts(
             order.id,
@@ -271,7 +283,7 @@ class State:
             window_start=parent.window_start,
             window_end=parent.window_end,
             version=parent.version,
-            status=parent.status,
+            status=status,
             policy=order.policy,
             account=order.account,
             arrival_price=parent.arrival_price,
@@ -303,6 +315,7 @@ class State:
             filled_quantity=progress.filled,
             filled_money=progress.money,
             children=tuple(order.snapshot() for order in progress.live.values()),
+            hand=parent.hand,
         )
 
     def order_scopes(self, order: Order) -> frozenset[str]:

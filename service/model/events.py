@@ -62,6 +62,7 @@ class ParentSnapshot(Message, frozen=True, kw_only=True, tag="parent_state"):
         next_child: Number of the next child (``PARENT_ID.N``).
         filled_quantity, filled_money: Over all children; money is price x lots in price units.
         children: Live children.
+        hand: Who of the stream works it, while a person has taken it over (``hand_of``); else empty.
     """
 
     parent: ParentOrder
@@ -75,6 +76,7 @@ class ParentSnapshot(Message, frozen=True, kw_only=True, tag="parent_state"):
     filled_quantity: int = 0
     filled_money: int = 0
     children: tuple[ChildSnapshot, ...] = ()
+    hand: str = ""
 
 
 class ParentAdmitted(Message, frozen=True, kw_only=True, tag="parent_admitted"):

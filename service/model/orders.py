@@ -115,16 +115,26 @@ class ParentOrder(Message, frozen=True, kw_only=True, tag="parent"):
 
 
 class NewParent(Message, frozen=True, kw_only=True, tag="new_parent"):
-    """Ask for a parent to be worked. Key on ``parents.v1``: the instrument's group."""
+    """Ask for a parent to be worked. Key on ``parents.v1``: the instrument's group.
+
+    Attributes:
+        paused: Admitted, and worked on only once it is resumed: so a list begins together or not at all.
+    """
 
     command_id: str
     parent: ParentOrder
     by: str
     ts_utc: int
+    paused: bool = False
 
 
 class AmendParent(Message, frozen=True, kw_only=True, tag="amend_parent"):
-    """Change a parent in flight: only the parameters that are set in ``changes`` change."""
+    """Change a parent in flight: only the parameters that are set in ``changes`` change.
+
+    Attributes:
+        policy: Works it from now on; its children of before are cancelled. ``None`` leaves it.
+        unset: Parameters that a new ``policy`` does not take. A limit price or a window is never lost so.
+    """
 
     command_id: str
     parent_id: str
@@ -134,10 +144,17 @@ class AmendParent(Message, frozen=True, kw_only=True, tag="amend_parent"):
     changes: Parameters = Parameters()
     quantity: int | None = None
     reason: str = ""
+    policy: str | None = None
+    unset: tuple[str, ...] = ()
 
 
 class PauseParent(Message, frozen=True, kw_only=True, tag="pause_parent"):
-    """Stop working a parent: its children are cancelled, its schedule runs on."""
+    """Stop working a parent: its children are cancelled, its schedule runs on.
+
+    Attributes:
+        by_hand: ``by`` takes it over: until it is resumed or paused, the children of that person alone
+            pass the gate.
+    """
 
     command_id: str
     parent_id: str
@@ -145,6 +162,7 @@ class PauseParent(Message, frozen=True, kw_only=True, tag="pause_parent"):
     by: str
     ts_utc: int
     reason: str = ""
+    by_hand: bool = False
 
 
 class ResumeParent(Message, frozen=True, kw_only=True, tag="resume_parent"):

@@ -25,6 +25,18 @@ from service.model.events import (
 from service.model.message import Message
 from service.model.orders import CancelChild, ReplaceChild, SubmitChild
 
+_HAND = "hand:"
+
+
+def hand_of(person: str) -> str:
+    """Name on the stream of a person who works parents by hand."""
+    return f"{_HAND}{person}"
+
+
+def person_of(hand: str) -> str:
+    """The person of such a name; empty if it is a runner's."""
+    return hand.removeprefix(_HAND) if hand.startswith(_HAND) else ""
+
 
 class RunnerHello(Message, frozen=True, kw_only=True, tag="runner_hello"):
     """First message of a runner. The gateway answers with every live parent, then ``StreamSynced``."""

@@ -398,7 +398,8 @@ class Core:
         turn.out.touched.append(parent)
         order = parent.snapshot.parent
         parent.broken = parent.trouble = ""
-        parent.policy = self._policies.get(order.policy)
+        if (policy := self._policies.get(order.policy)) is not parent.policy:
+            parent.policy, parent.asked, parent.kill_keys = policy, 0, self._kill_keys(parent.snapshot)
         if parent.policy is None:
             stop(parent, f"policy {order.policy} is not available here", turn)
         else:
@@ -427,7 +428,7 @@ class Core:
         self._prepare(parent, turn)
         status = message.state.status
         if status is not ParentStatus.WORKING:
-            if self._mine(parent):
+            if self._mine(parent) and not message.state.hand:
                 cancel_all(parent, status.value, turn)
             return
         if paused:

@@ -121,11 +121,11 @@ def test_damaged_message_is_refused_or_is_another_valid_one(data: st.DataObject)
         (["no_such", 1], "no_such"),
         (["trade", "A", "V", 1, 2, 3, "cheap", 5], r"\$\[6\]"),
         (["trade", "A", "V", 1, 2, 3, 4], "length"),
-        (["pause_parent", "c", "p", "s", "b", 1, "r", "extra"], "length"),
+        (["cancel_parent", "c", "p", "s", "b", 1, "r", "extra"], "length"),
     ],
 )
 def test_wrong_shape_is_refused_with_the_place(fields: list[Any], says: str) -> None:
-    decoder = codec.parent_command if fields[0] == "pause_parent" else codec.market_message
+    decoder = codec.parent_command if fields[0] == "cancel_parent" else codec.market_message
     with pytest.raises(codec.DecodeError, match=says):
         decoder(msgspec.msgpack.encode(fields))
 
