@@ -241,6 +241,10 @@ SAID: dict[str, Case] = {
         )
     ),
     "C9 PARTICIPATION ours=500 limit=0 volume=1": case(under=limits(first_lots=0, max_participation_bps=0)),
+    "C9 PARTICIPATION ours=1001 limit=1000 volume=10005": case(
+        given=facts(exposure_traded=901, exposure_working_buy=0, ref_volume=10_005),
+        under=limits(first_lots=0, max_participation_bps=1000),
+    ),
     "C9 CORRELATED value=450000.00 limit=300000.00 symbols=BOLT": case(given=bolt(100)),
     "C16 NO_REFERENCE symbol=BOLT": case(given=bolt(0)),
     "C14 LOOK_ALIKE sent=3 limit=3 window_ns=1000000000": case(given=facts(traffic_alike=3)),
