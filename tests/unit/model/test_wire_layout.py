@@ -1,4 +1,4 @@
-"""Messages are arrays on the wire, in topics and in the journal: fields are only ever appended, with defaults.
+"""Messages are arrays on the wire, in topics and in the journal: fields are only appended, with defaults.
 
 ``wire_layout.json`` holds every message's fields as they were last published. A new field is added at the end
 there; anything else would make yesterday's journal unreadable, or worse, readable as something else.
