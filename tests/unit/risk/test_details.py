@@ -109,6 +109,10 @@ def case(
 REPLACED = facts(child=CHILD)
 SAID: dict[str, Case] = {
     "C23 KILLED scope=all": case(given=facts(halt_kill="all")),
+    "C23 KILLED scope=symbol=AURA": case(given=facts(halt_reduce_only="symbol=AURA")),
+    "C1 PRICE_COLLAR price=1000200 reference=1000000 limit_bps=1": case(
+        submit(price=PRICE + 2 * TICK), under=limits(collar_bps=1)
+    ),
     "C6 NOT_LOGGED_ON ": case(given=facts(halt_logged_on=False)),
     "C35 UNRECONCILED unknown_orders=2": case(given=facts(halt_unknown_orders=2)),
     "C8 THROTTLED arm_it_first=yes": case(given=facts(halt_throttled=True)),
