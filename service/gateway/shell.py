@@ -138,7 +138,11 @@ class Shell:
             self._indigestible(given, now, error)
             return FAILED
         gated = self._utc() if type(given) is Intent else now.utc
-        position = self._journal(given, now, outcome, effects)
+        try:
+            position = self._journal(given, now, outcome, effects)
+        except Exception as error:  # noqa: BLE001 - what no journal can hold has not happened, but its cancels have
+            self._unrecordable(given, now, error)
+            return FAILED
         failed: Exception | None = None
         for effect in _recorded_first(effects):
             try:
@@ -243,11 +247,12 @@ class Shell:
     # Effects
 
     def _journal(self, given: Input, now: Now, outcome: str, effects: list[Effect]) -> int:
-        self.seq += 1
-        ids = self.core.state.ids.given
-        frame = Frame(seq=self.seq, market=now.market, utc=now.utc, body=given, outcome=outcome, ids=ids)
+        seq, ids = self.seq + 1, self.core.state.ids.given
+        frame = Frame(seq=seq, market=now.market, utc=now.utc, body=given, outcome=outcome, ids=ids)
         wait = any(type(effect) is Send and effect.synced for effect in effects)
-        return self.journal.append(encode(frame), sync=wait)
+        position = self.journal.append(encode(frame), sync=wait)
+        self.seq = seq  # not before: a number that no frame has would make the journal unreadable
+        return position
 
     def _perform(self, effect: Effect, position: int, gated: int) -> None:
         if type(effect) is Publish:
@@ -346,15 +351,31 @@ class Shell:
         """The core failed on an input: record it as such, take back what it asked for, and stop trading."""
         log.error("the core failed on %s", type(given).__name__, exc_info=error)
         effects = self.core.state.effects
-        self._journal(given, now, FAILED, [])
-        for effect in _recorded_first(effects):
-            if isinstance(effect, Publish):
-                self._publish(effect)
-            elif effect.synced:
-                self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason="internal error"))
-            else:
-                self._send(effect, now.utc, 0)  # cancels and questions go out whatever else is broken
+        try:
+            self._journal(given, now, FAILED, [])
+        except Exception as second:  # noqa: BLE001 - the same, and no journal can hold it either
+            error = second
+        self._take_back(effects, now)
         self.stop_trading(f"internal error on {type(given).__name__}: {type(error).__name__}: {error}")
+
+    def _unrecordable(self, given: Input, now: Now, error: Exception) -> None:
+        """No journal can hold this input: the next life will not know of it, so trading stops in this one."""
+        log.error("%s cannot be put on record", type(given).__name__, exc_info=error)
+        self._take_back(self.core.state.effects, now)
+        self.stop_trading(f"{type(given).__name__} cannot be put on record: {type(error).__name__}: {error}")
+
+    def _take_back(self, effects: list[Effect], now: Now) -> None:
+        """Of what an input asked for that went wrong, orders are not sent; all else is done."""
+        for effect in _recorded_first(effects):
+            try:
+                if isinstance(effect, Publish):
+                    self._publish(effect)
+                elif effect.synced:
+                    self.feed(Unsent(cl_ord_id=effect.cl_ord_id, reason="internal error"))
+                else:
+                    self._send(effect, now.utc, 0)  # cancels and questions go out whatever else is broken
+            except Exception as error:
+                log.error("%s of a failed input failed, too", type(effect).__name__, exc_info=error)
 
     def stop_trading(self, reason: str) -> None:
         """Send nothing new and cancel everything; only a person and a restart end this."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from msgspec import Meta
 
 from service.model.message import Message
 
@@ -12,6 +14,11 @@ SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+
+_LATEST: Final = 1 << 62
+"""Later than any market, and a time that journal, record and a column of 64 bits can hold."""
+_Instant = Annotated[int, Meta(ge=0, le=_LATEST)]
+_Speed = Annotated[float, Meta(ge=0.0, le=1e6)]
 
 
 class Now(NamedTuple):
@@ -38,14 +45,19 @@ class SessionClock(Message, frozen=True, kw_only=True, tag="clock"):
         ts_utc: When this was published.
     """
 
-    market_start: int
-    utc_start: int
-    speed: float
-    market_end: int
+    market_start: _Instant
+    utc_start: _Instant
+    speed: _Speed
+    market_end: _Instant
     ts_utc: int
 
     def market(self, utc: int, watermark: int) -> int:
-        """Market time at ``utc``; never behind ``watermark`` when replayed as fast as possible."""
+        """Market time at ``utc``; never behind ``watermark`` when replayed as fast as possible.
+
+        A kill is stamped with it, so it is a time that can be written down, whatever a feed has said.
+        """
         if self.speed == 0.0:
-            return watermark if watermark > self.market_start else self.market_start
-        return self.market_start + int((utc - self.utc_start) * self.speed)
+            market = watermark if watermark > self.market_start else self.market_start
+        else:
+            market = self.market_start + int((utc - self.utc_start) * self.speed)
+        return 0 if market < 0 else market if market < _LATEST else _LATEST

@@ -406,3 +406,18 @@ async def test_market_time_follows_the_watermark_when_replayed_as_fast_as_possib
         FeedHeartbeat(feed="f", watermark=MARKET + SECOND, ts_utc=gateway.utc, published=2)
     )
     assert gateway.shell.now().market == MARKET + SECOND
+
+
+async def test_an_input_that_no_journal_can_hold_stops_trading_and_still_cancels(gateway: Gateway) -> None:
+    gateway.admit()
+    gateway.submit()
+    await gateway.until(lambda: gateway.wire.requests)
+    gateway.shell.feed(KillInput(scope="parent=P1", by="x" * (16 << 20), reason="too much of it"))
+    assert len(gateway.wire.sent(OrderCancelRequest)) == 1
+    assert "KillInput cannot be put on record" in gateway.shell.halted
+    assert gateway.core.state.killed
+    await gateway.journal.close()
+    again = Gateway(gateway.path)
+    assert again.core.state.killed
+    await again.journal.close()
+    gateway.journal = open_journal(gateway.path.with_name("unused"), lambda _: None)

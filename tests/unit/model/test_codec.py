@@ -39,6 +39,15 @@ PARAMETERS = st.builds(
     model_mode=st.none() | st.sampled_from(ModelMode),
 )
 
+CLOCK = st.builds(
+    SessionClock,
+    market_start=st.integers(0, 2**62),
+    utc_start=st.integers(0, 2**62),
+    speed=st.floats(0, 1e6),
+    market_end=st.integers(0, 2**62),
+    ts_utc=INT64,
+)
+
 
 def messages(union: Any) -> list[type[msgspec.Struct]]:
     return list(getattr(union, "__args__", (union,)))
@@ -48,6 +57,8 @@ def strategy(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a field's declared type."""
     if kind is Parameters:
         return PARAMETERS
+    if kind is SessionClock:
+        return CLOCK
     if kind in OWN:
         return OWN[kind]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
