@@ -265,8 +265,8 @@ class _Operator(click.Command):
     """A command that is imported when it is asked for."""
 
     def _found(self) -> click.Command:
-        module = "service.demo.staging" if self.name == "up" else "service.demo.operator"
-        found: click.Command = importlib.import_module(module).COMMANDS[self.name]
+        own = {"up": "staging", "doctor": "doctor"}.get(str(self.name), "operator")
+        found: click.Command = importlib.import_module(f"service.demo.{own}").COMMANDS[self.name]
         return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -278,6 +278,7 @@ class _Operator(click.Command):
 
 for _name, _help in (
     ("up", "Run the whole service with its console, until Ctrl-C."),
+    ("doctor", "Find what is wrong with a set-up and say how to mend it."),
     ("kill", "Cancel every order in the scope at once and send nothing new."),
     ("status", "Show the gateway of a run: session, kills, working orders, positions."),
     ("parents", "Show the parents of a run: how far each has come, and what works for it."),

@@ -249,6 +249,29 @@ def payloads(path: Path) -> Iterator[bytes]:
     return iter(found)
 
 
+def examine(path: Path) -> tuple[int, int]:
+    """How many frames a journal that may be in use has, and how many torn bytes behind them. Changes nothing.
+
+    Raises:
+        JournalError: If a record that was relied on is corrupt.
+        OSError: If it cannot be read.
+    """
+    frames = 0
+
+    def count(_: bytes) -> None:
+        nonlocal frames
+        frames += 1
+
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        if os.fstat(fd).st_size < len(_HEADER):
+            return 0, 0
+        _, torn = _recover(path, fd, count)
+    finally:
+        os.close(fd)
+    return frames, torn
+
+
 def _claim(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
