@@ -37,6 +37,8 @@ LOCATION_DESK: Final = "25"
 OF_AN_INSTRUMENT: Final = "1"
 OF_ALL: Final = "7"
 """MassCancelRequestType (530)."""
+_NONE: Final = "NONE"
+"""A ClOrdID that there is none of."""
 AUTOMATED: Final = "1"
 """HandlInst (21): automated execution, private, no broker intervention."""
 
@@ -119,7 +121,7 @@ class Encoder:
             _parties(request.attribution, request.policy, approved.command.model),
             self._options(approved, request.instrument, request.display_quantity),
             _optional(100, request.venue),
-            _optional(37, request.order_id),
+            _optional(37, _theirs(request.order_id)),
             _optional(41, _given(request.orig_cl_ord_id, "OrigClOrdID")),
         )
 
@@ -153,16 +155,15 @@ class Encoder:
 
     def _order_cancel_request(self, request: OrderCancelRequest) -> str:
         text = _CANCEL % (
-            _given(request.orig_cl_ord_id, "OrigClOrdID"),
+            _theirs(_given(request.orig_cl_ord_id, "OrigClOrdID")) or _NONE,
             _given(request.cl_ord_id, "ClOrdID"),
             request.instrument.symbol,
             request.side,
             utc_text(request.transact_time, self._digits),
             request.instrument.quantity_text(request.quantity),
         )
-        return _message(
-            "F", (text, _CANCEL.count(SOH)), _optional(37, request.order_id), _optional(1, request.account)
-        )
+        order_id = _optional(37, _theirs(request.order_id))
+        return _message("F", (text, _CANCEL.count(SOH)), order_id, _optional(1, request.account))
 
     def _order_mass_cancel_request(self, request: OrderMassCancelRequest) -> str:
         text = _MASS_CANCEL % (
@@ -174,10 +175,10 @@ class Encoder:
         return _message("q", (text, _MASS_CANCEL.count(SOH)), _optional(55, symbol))
 
     def _order_status_request(self, request: OrderStatusRequest) -> str:
-        text = _STATUS % (_given(request.cl_ord_id, "ClOrdID"), request.instrument.symbol, request.side)
-        return _message(
-            "H", (text, _STATUS.count(SOH)), _optional(37, request.order_id), _optional(1, request.account)
-        )
+        cl_ord_id = _theirs(_given(request.cl_ord_id, "ClOrdID")) or _NONE
+        text = _STATUS % (cl_ord_id, request.instrument.symbol, request.side)
+        order_id = _optional(37, _theirs(request.order_id))
+        return _message("H", (text, _STATUS.count(SOH)), order_id, _optional(1, request.account))
 
 
 def _approved(approved: Approved, kind: type[SubmitChild | ReplaceChild], instrument: Instrument) -> Approved:
@@ -208,6 +209,14 @@ def _parties(attribution: Attribution, policy: str, model: str) -> Part:
 
 def _optional(tag: int, value: str) -> Part:
     return (f"{tag}={value}{SOH}", 1) if value else _NOTHING
+
+
+def _theirs(value: str) -> str:
+    """An id as the counterparty gave it; empty where FIX cannot carry it back.
+
+    The other id of the order says which one it is, and a cancel that names it so is better than none.
+    """
+    return value if value.isascii() else ""
 
 
 def _given(value: str, name: str) -> str:

@@ -116,6 +116,22 @@ def test_cancel_when_encoded_then_it_names_both_orders() -> None:
     assert 453 not in fields
 
 
+def test_cancel_when_the_brokers_own_id_is_not_ascii_then_it_goes_out_without_it() -> None:
+    fields = read(on_the_wire(ENCODE(msgspec.structs.replace(CANCEL, order_id="B-\xc4"))))
+    assert fields[41] == "O-1"
+    assert 37 not in fields
+    replaced = read(on_the_wire(ENCODE(msgspec.structs.replace(replace_order(), order_id="B-\xc4"))))
+    assert 37 not in replaced
+
+
+def test_cancel_when_a_foreign_order_has_no_id_that_fix_carries_then_the_brokers_names_it() -> None:
+    fields = read(on_the_wire(ENCODE(msgspec.structs.replace(CANCEL, orig_cl_ord_id="\xdc-7"))))
+    assert (fields[37], fields[41]) == ("B-1", "NONE")
+    asked = msgspec.structs.replace(STATUS, cl_ord_id="\xdc-7", order_id="B-1")
+    fields = read(on_the_wire(ENCODE(asked)))
+    assert (fields[37], fields[11]) == ("B-1", "NONE")
+
+
 def test_replace_when_encoded_then_it_restates_the_order_as_approved() -> None:
     fields = read(on_the_wire(ENCODE(replace_order(display_quantity=20))))
     wanted = {35: "G", 11: "O-2", 41: "O-1", 37: "B-1", 38: "80", 40: "2", 44: "187.2600", 59: "0", 111: "20"}
