@@ -41,6 +41,8 @@ _COUNT: Final = re.compile(r"[0-9]{1,18}")
 _DIGITS: Final = 28
 """Longest number that decimal arithmetic of default precision reads exactly."""
 _LIMIT: Final = 1 << 63
+_MOST_LOTS: Final = 1 << 53
+"""No order is so large, and sums of such still fit 64 bits."""
 _STATUS: Final = {str(s.value): s for s in OrdStatus}
 _SIDES: Final = {"1": Side.BUY, "2": Side.SELL}
 _REJECTED: Final = OrdStatus.REJECTED.value
@@ -294,24 +296,24 @@ def _quantity(instrument: Instrument, fields: Fields, tag: str, name: str) -> in
     text = fields.get(tag, "")
     if not text:
         return None
-    return _bounded(instrument.quantity_from_text, text, f"{name} ({tag})", low=0)
+    return _bounded(instrument.quantity_from_text, text, f"{name} ({tag})", low=0, limit=_MOST_LOTS)
 
 
 def _price(instrument: Instrument, fields: Fields, tag: str, name: str) -> int | None:
     text = fields.get(tag, "")
     if not text:
         return None
-    return _bounded(instrument.price_from_text, text, f"{name} ({tag})", low=1 - _LIMIT)
+    return _bounded(instrument.price_from_text, text, f"{name} ({tag})", low=1 - _LIMIT, limit=_LIMIT)
 
 
-def _bounded(convert: Callable[[str], int], text: str, what: str, low: int) -> int:
+def _bounded(convert: Callable[[str], int], text: str, what: str, low: int, limit: int) -> int:
     if len(text) > _DIGITS or not _NUMBER.fullmatch(text):
         raise _BadField(f"{what} {text[:40]!r} is not a number")
     try:
         value = convert(text)
     except ValueError as error:
         raise _BadField(f"{what}: {error}") from error
-    if not low <= value < _LIMIT:
+    if not low <= value < limit:
         raise _BadField(f"{what} {text} is out of range")
     return value
 
@@ -323,6 +325,7 @@ def _code(fields: Fields, tag: str) -> int | None:
 
 def _time(fields: Fields, tag: str) -> int:
     try:
-        return utc_from_text(fields.get(tag, ""))
+        value = utc_from_text(fields.get(tag, ""))
     except ValueError:
         return 0
+    return value if 0 <= value < _LIMIT else 0  # the year 9999 stands for none, and fits no journal

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from service.gateway.lifecycle import CLOSED, Request
 from service.gateway.lifecycle import ReportKind as Kind
 from service.model.events import ChildSnapshot
 from service.model.orders import OrdStatus, OrdType, Side, Stamps, TimeInForce
+
+_MOST_TELLABLE: Final = (1 << 63) - 1
+
+
+def tellable(money: int) -> int:
+    """A sum of price x lots as messages carry it: no further than 64 bits go."""
+    return max(-_MOST_TELLABLE, min(money, _MOST_TELLABLE))
 
 
 class Execution(msgspec.Struct, frozen=True, gc=False):
@@ -209,7 +218,7 @@ class Order:
             status=self.status,
             cum_quantity=self.cum_quantity,
             leaves_quantity=self.leaves,
-            filled_money=self.money,
+            filled_money=tellable(self.money),
             pending=self.pending,
             unknown=self.unknown,
             policy=self.policy,

@@ -17,7 +17,7 @@ from service.gateway.kill import ALL, Kills, in_full, is_reduce_only, normal_sco
 from service.gateway.ledger import Ledger
 from service.gateway.limits_file import LimitsFileError, parse_limits
 from service.gateway.line import Line
-from service.gateway.order import Order
+from service.gateway.order import Order, tellable
 from service.gateway.proposals import Proposals
 from service.gateway.throttle import Throttle
 from service.gateway.traffic import Traffic
@@ -313,7 +313,7 @@ class State:
             arrival_volume=parent.arrival_volume,
             next_child=parent.next_child,
             filled_quantity=progress.filled,
-            filled_money=progress.money,
+            filled_money=tellable(progress.money),
             children=tuple(order.snapshot() for order in progress.live.values()),
             hand=parent.hand,
         )

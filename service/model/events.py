@@ -25,7 +25,7 @@ class ChildSnapshot(Message, frozen=True, kw_only=True, tag="child"):
         status: FIX OrdStatus; a pending cancel or replace shows in ``pending``.
         pending: ``""``, ``"cancel"`` or ``"replace"``.
         unknown: Its outcome is not known; only the broker's answer resolves it.
-        filled_money: Sum of price x lots over its fills, price units.
+        filled_money: Sum of price x lots over its fills, price units; never beyond 2^63 - 1.
         side_told: False for an order that nobody here sent and whose side the broker left out: ``side`` is a
             guess, and it counts on both.
     """

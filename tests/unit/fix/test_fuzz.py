@@ -36,6 +36,7 @@ WORDS = st.one_of(
     st.sampled_from(
         ["100", "50", "99", "101", "100.0000", "99.9999", "1e9", "9" * 30, "AURA", "BOLT", "NONE", "=", "|"]
     ),
+    st.sampled_from(["99991231-23:59:59", "00010101-00:00:00", str(2**63 - 1), str(2**53), "-" + "9" * 12]),
     st.text(st.characters(codec="utf-8", exclude_characters="\x01"), max_size=12),
 )
 TAGS = st.sampled_from(
@@ -105,11 +106,23 @@ def test_messages_when_they_say_anything_then_nothing_raises_and_nothing_is_lost
         if isinstance(report, ExecutionReport) and report.exec_type in FILL_TYPES:
             assert report.last_quantity
         _books_hold(gateway)
+    _everything_can_be_told(gateway)
     assert gateway.replayed().state.ledger.exposure("AURA").position == _position(gateway)
 
 
 def _position(gateway: Driver) -> int:
     return gateway.core.state.ledger.exposure("AURA").position
+
+
+def _everything_can_be_told(gateway: Driver) -> None:
+    """To Kafka, and to runners and people that ask."""
+    state = gateway.core.state
+    for message in gateway.published:
+        encode(message)
+    for parent in state.parents.values():
+        encode(state.snapshot(parent))
+    for order in state.ledger.orders.values():
+        encode(order.snapshot())
 
 
 def _books_hold(gateway: Driver) -> None:

@@ -162,6 +162,20 @@ def test_fill_when_a_describing_field_is_unreadable_then_the_fill_counts(tag: in
     assert report.last_quantity == 60
 
 
+@pytest.mark.parametrize("moment", ["99991231-23:59:59", "00010101-00:00:00", "19691231-23:59:59"])
+@pytest.mark.parametrize("tag", [52, 60])
+def test_fill_when_its_time_fits_no_journal_then_it_counts_as_none(tag: int, moment: str) -> None:
+    report = parse(FILL | {tag: moment})
+    assert isinstance(report, ExecutionReport)
+    assert (report.sending_time if tag == 52 else report.transact_time) == 0
+    assert msgspec.msgpack.encode(report)
+
+
+@pytest.mark.parametrize("tag", [14, 32, 38, 151])
+def test_quantity_when_no_order_is_so_large_then_the_message_is_malformed(tag: int) -> None:
+    assert "out of range" in malformed(FILL | {tag: str(2**53)})
+
+
 def test_text_when_it_is_not_utf8_then_it_can_still_be_journalled() -> None:
     report = parse(FILL | {58: b"caf\xe9".decode("utf-8", "surrogateescape")})
     assert isinstance(report, ExecutionReport)

@@ -3,6 +3,7 @@
 import pytest
 
 from service.fix.messages import ExecutionReport, Malformed
+from service.model.codec import encode
 from service.model.events import (
     ChildAccepted,
     ChildCanceled,
@@ -315,3 +316,15 @@ def test_a_bust_that_overtakes_its_fill_has_the_same_end(desk: Driver) -> None:
     desk.report("H", OrdStatus.NEW, exec_ref_id="X1")
     desk.fill(40, exec_id="X1", cum_quantity=0)
     assert exposure(desk) == (0, 100, 0)
+
+
+def test_a_fill_at_an_absurd_price_can_still_be_told(desk: Driver) -> None:
+    desk.submit()
+    desk.acknowledge()
+    desk.fill(50, last_price=2**62)
+    desk.fill(50, last_price=2**62)
+    state = desk.core.state
+    snapshot = state.snapshot(state.parents["P1"])
+    assert encode(snapshot)
+    assert snapshot.filled_money == desk.order().snapshot().filled_money == 2**63 - 1
+    assert desk.order().money == 100 * 2**62
