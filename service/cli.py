@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import json
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
 ROLES: Final[dict[str, tuple[str, str, str]]] = {
     "feed": ("service.feeds.role", "FeedSettings", "a source of market data onto md.v1 and ref.v1"),
@@ -82,6 +84,14 @@ def main() -> None:
 
 class _Roles(click.Group):
     """The roles as subcommands, each imported when it is asked for."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [
+            CompletionItem(name, help=help_)
+            for name, (_, _, help_) in ROLES.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(ROLES)
@@ -171,6 +181,12 @@ def _address_file(run_dir: Path, role: str) -> Path:
 # What a person runs
 
 
+def _run_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from service.demo.folders import run_folders
+
+    return run_folders(ctx, param, incomplete)
+
+
 _RUN_DIR = click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
@@ -178,7 +194,9 @@ _RUN_DIR = click.option(
     envvar="SLIPSTREAM_RUN_DIR",
     show_default=True,
     help="Folder of the run.",
+    shell_complete=_run_folders,
 )
+_RECORDED = click.argument("run_dir", type=click.Path(path_type=Path), shell_complete=_run_folders)
 
 
 @main.command()
@@ -218,7 +236,7 @@ def demo(**given: Any) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@_RECORDED
 @click.option("--check", is_flag=True, help="Compare every digest and every decision with the recorded ones.")
 @click.option("--hashes/--no-hashes", default=True, show_default=True, help="Check the files' sha256 first.")
 @click.option("--models", is_flag=True, help="Run the models again, too, and compare within a tolerance.")
@@ -243,7 +261,7 @@ def replay(run_dir: Path, check: bool, hashes: bool, models: bool) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@_RECORDED
 @click.option("--json", "path", type=click.Path(path_type=Path), default=None, help="Write it here, too.")
 def report(run_dir: Path, path: Path | None) -> None:
     """Show the result of a recorded run again."""
@@ -320,9 +338,19 @@ for _name, _help in (
 
 
 @main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete commands, options, roles and run folders (docs/quickstart.md)."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "slipstream", "_SLIPSTREAM_COMPLETE").source())
+
+
+@main.command()
 @click.argument("role", type=click.Choice(list(ROLES)))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @_RUN_DIR
-def health(role: str, run_dir: Path) -> None:
+def health(role: str, as_json: bool, run_dir: Path) -> None:
     """Exit with 0 if a role of this run is ready and its metrics endpoint answers."""
     import urllib.request
 
@@ -331,7 +359,11 @@ def health(role: str, run_dir: Path) -> None:
     address = _address_file(run_dir, role).read_text().strip()
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=2.0) as answer:
         answer.read()
-    click.echo(f"{role} is ready, metrics at http://{address}/metrics")
+    metrics = f"http://{address}/metrics"
+    if as_json:
+        click.echo(json.dumps({"role": role, "ready": True, "metrics": metrics}))
+    else:
+        click.echo(f"{role} is ready, metrics at {metrics}")
 
 
 if __name__ == "__main__":

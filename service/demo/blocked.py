@@ -12,24 +12,15 @@ from pathlib import Path
 
 import click
 
-from service.demo.operator import JSON, print_json
+from service.demo.operator import JSON, RUN_DIR, print_json
 from service.gateway import control_client
 from service.gateway.control import BlockedView
 from service.model.time import SECOND
 
-_RUN_DIR = click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    default=Path("runs/default"),
-    envvar="SLIPSTREAM_RUN_DIR",
-    show_default=True,
-    help="Folder of the run.",
-)
-
 
 @click.command()
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def blocked(as_json: bool, run_dir: Path) -> None:
     """Show every order that a soft limit holds, and for how long it still waits."""
     reply = asyncio.run(control_client.blocked(run_dir))
@@ -43,7 +34,7 @@ def blocked(as_json: bool, run_dir: Path) -> None:
 @click.argument("child", metavar="BLOCKED")
 @click.option("--reason", required=True, help="For the record.")
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def dismiss(child: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Say no to one order that a soft limit holds."""
     reply = asyncio.run(control_client.dismiss(run_dir, child, reason))

@@ -30,13 +30,18 @@ def breaks(context: click.Context, as_json: bool, run_dir: Path) -> None:
 @breaks.command()
 @click.argument("number", metavar="BREAK")
 @click.option("--reason", required=True, help="What it was, for the record.")
+@JSON
 @RUN_DIR
-def explain(number: str, reason: str, run_dir: Path) -> None:
+def explain(number: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Say what a break is: it is over, its instrument trades again, and nothing is booked.
 
     To book what the drop copy tells takes two people: `slipstream book propose BREAK`.
     """
-    _show(asyncio.run(control_client.explain_break(run_dir, number, reason)).breaks)
+    reply = asyncio.run(control_client.explain_break(run_dir, number, reason))
+    if as_json:
+        print_json(reply)
+    else:
+        _show(reply.breaks)
 
 
 def _state(session: str, up: bool) -> str:

@@ -13,6 +13,7 @@ import click
 import orjson
 
 from service.demo.doctor_findings import COMMON, ROLE_OF, Finding, Setup
+from service.demo.folders import run_folders
 
 CHECKS: Final[tuple[tuple[str, str, str], ...]] = (
     ("python", "doctor_machine", "python"),
@@ -75,6 +76,7 @@ def options() -> list[click.Option]:
                 else f"SLIPSTREAM_{role}_{upper}".upper(),
                 help=f"Setting {whose}.",
                 show_default=field.default != "",
+                shell_complete=run_folders if field.name == "run_dir" else None,
             )
         )
     return found

@@ -39,14 +39,18 @@ def show(as_json: bool, run_dir: Path) -> None:
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds, for the verdict."
 )
+@JSON
 @RUN_DIR
-def drop(seconds: float, reason: str, wait: float, run_dir: Path) -> None:
+def drop(seconds: float, reason: str, wait: float, as_json: bool, run_dir: Path) -> None:
     """Cut the line without a Logout and connect again: a drill, with an order that works far from the market.
 
     Exits with 1 if the broker did not do what the session's dialect declares, or nothing showed it.
     """
-    reply = asyncio.run(_drop(run_dir, seconds, reason, wait))
-    click.echo("\n".join(_lines(reply)))
+    reply = asyncio.run(_drop(run_dir, seconds, reason, wait, quiet=as_json))
+    if as_json:
+        print_json(reply)
+    else:
+        click.echo("\n".join(_lines(reply)))
     if not reply.over and not reply.working:
         raise click.ClickException("no order was live when the line dropped: nothing is shown by this")
     if reply.untold:
@@ -57,9 +61,10 @@ def drop(seconds: float, reason: str, wait: float, run_dir: Path) -> None:
         )
 
 
-async def _drop(run_dir: Path, seconds: float, reason: str, wait: float) -> LineReply:
+async def _drop(run_dir: Path, seconds: float, reason: str, wait: float, *, quiet: bool) -> LineReply:
     before = await control_client.cut_line(run_dir, seconds, reason)
-    click.echo(f"the line is cut for {seconds:g} s")
+    if not quiet:
+        click.echo(f"the line is cut for {seconds:g} s")
     deadline = time.monotonic() + seconds + wait
     while True:
         await asyncio.sleep(0.1)

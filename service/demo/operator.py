@@ -19,6 +19,7 @@ import click
 import msgspec
 import orjson
 
+from service.demo.folders import run_folders
 from service.demo.view import exposure_lines, parent_lines, status_lines
 from service.gateway import control_client
 from service.gateway.kill import REDUCE_ONLY
@@ -31,6 +32,7 @@ RUN_DIR: Final = click.option(
     envvar="SLIPSTREAM_RUN_DIR",
     show_default=True,
     help="Folder of the run.",
+    shell_complete=run_folders,
 )
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from service.demo.folders import run_folders
 from service.settings import ROOT, RoleSettings
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -43,8 +45,13 @@ def _option(name: str, field: FieldInfo, role: str) -> click.Option:
         multiple=many,
         envvar=variables,
         show_envvar=False,
+        shell_complete=run_folders if name == "run_dir" else _files if kind is Path else None,
         help=f"{field.description or ''}{_default_text(field)}",
     )
+
+
+def _files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _inner(annotation: Any) -> Any:

@@ -11,19 +11,11 @@ import click
 
 from service.demo.blocked import blocked
 from service.demo.breaks import breaks
-from service.demo.operator import JSON, print_json
+from service.demo.operator import JSON, RUN_DIR, print_json
 from service.gateway import control_client
 from service.model.events import ChildSnapshot
 from service.model.orders import OrdStatus, Side
 
-_RUN_DIR = click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    default=Path("runs/default"),
-    envvar="SLIPSTREAM_RUN_DIR",
-    show_default=True,
-    help="Folder of the run.",
-)
 _REASON = click.option("--reason", required=True, help="For the record.")
 STATUSES: Final = ("new", "partially_filled", "filled", "canceled", "rejected", "expired", "done_for_day")
 
@@ -35,7 +27,7 @@ def orders() -> None:
 
 @orders.command()
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def show(as_json: bool, run_dir: Path) -> None:
     """Show every order that works or is unknown."""
     reply = asyncio.run(control_client.orders(run_dir))
@@ -47,11 +39,15 @@ def show(as_json: bool, run_dir: Path) -> None:
 
 @orders.command()
 @_REASON
-@_RUN_DIR
-def reconcile(reason: str, run_dir: Path) -> None:
+@JSON
+@RUN_DIR
+def reconcile(reason: str, as_json: bool, run_dir: Path) -> None:
     """Ask the broker about every order; its answers show in `orders show` and are on record."""
     reply = asyncio.run(control_client.reconcile(run_dir, reason))
-    click.echo(f"the broker is asked; {len(reply.orders)} orders work or are unknown here")
+    if as_json:
+        print_json(reply)
+    else:
+        click.echo(f"the broker is asked; {len(reply.orders)} orders work or are unknown here")
 
 
 @orders.command()
@@ -60,8 +56,11 @@ def reconcile(reason: str, run_dir: Path) -> None:
 @click.option("--cum", type=click.IntRange(min=0), required=True, help="CumQty, as the broker says; lots.")
 @click.option("--side", type=click.Choice(("buy", "sell")), help="Where the broker's reports left it out.")
 @_REASON
-@_RUN_DIR
-def explain(child: str, status: str, cum: int, side: str | None, reason: str, run_dir: Path) -> None:
+@JSON
+@RUN_DIR
+def explain(
+    child: str, status: str, cum: int, side: str | None, reason: str, as_json: bool, run_dir: Path
+) -> None:
     """Put on record what the broker told you about an order that is unknown.
 
     Nothing is booked. Where the broker has executions that we have not, two people book them, with
@@ -69,7 +68,11 @@ def explain(child: str, status: str, cum: int, side: str | None, reason: str, ru
     """
     told = Side[side.upper()] if side else None
     work = control_client.explain(run_dir, child, OrdStatus[status.upper()], cum, 0, reason, told)
-    _show(asyncio.run(work).orders)
+    reply = asyncio.run(work)
+    if as_json:
+        print_json(reply)
+    else:
+        _show(reply.orders)
 
 
 orders.add_command(breaks)

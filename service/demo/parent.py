@@ -39,27 +39,36 @@ def parent() -> None:
     """Hand in a parent order, or change one that works."""
 
 
-def _send(command_of: Any, *, kafka: str, topic_prefix: str, reference: Path | None, wait: float) -> None:
+def _send(
+    command_of: Any, *, kafka: str, topic_prefix: str, reference: Path | None, wait: float, as_json: bool
+) -> None:
     """Send what ``command_of(desk, reference)`` makes; the options of ``_of_cluster`` say where to."""
     import uvloop
 
     from service.console.desk import Cluster, Desk, answer_text
+    from service.demo.operator import print_json
     from service.model.reference import load_reference
     from service.settings import ROOT
 
     # What is wrong with the cluster is said once, by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
-    async def work() -> str:
+    async def work() -> Any:
         loaded = load_reference(reference or ROOT / "deploy" / "reference.toml")
         async with Desk(Cluster(kafka, topic_prefix), loaded) as desk:
             command = await command_of(desk, loaded)
             if not wait:
                 await desk.send(command)
-                return f"sent {command.command_id}"
-            return answer_text(await desk.ask(command, wait))
+                return {"sent": command.command_id} if as_json else f"sent {command.command_id}"
+            answer = await desk.ask(command, wait)
+            said = answer_text(answer)
+            return answer if as_json else said
 
-    click.echo(uvloop.run(work()))
+    answer = uvloop.run(work())
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(answer)
 
 
 _WAIT = click.option(
@@ -68,8 +77,11 @@ _WAIT = click.option(
 )  # fmt: skip
 
 
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
 def _of_cluster(command: Callable[..., None]) -> Callable[..., None]:
-    return _WAIT(_KAFKA(_PREFIX(_REFERENCE(command))))
+    return _WAIT(_JSON(_KAFKA(_PREFIX(_REFERENCE(command)))))
 
 
 class _Parameters(click.Command):
@@ -93,7 +105,13 @@ class _Parameters(click.Command):
 @click.option("--objective", type=click.Choice(["arrival", "vwap", "twap", "participation"]), default=None)
 @_of_cluster
 def parent_new(
-    wait: float, kafka: str, topic_prefix: str, reference: Path | None, parent_id: str | None, **given: Any
+    wait: float,
+    as_json: bool,
+    kafka: str,
+    topic_prefix: str,
+    reference: Path | None,
+    parent_id: str | None,
+    **given: Any,
 ) -> None:
     """Hand in a parent order."""
     from service.console.desk import check_policy, new_id
@@ -107,7 +125,7 @@ def parent_new(
     async def command_of(_desk: Any, loaded: Any) -> Any:
         return planned.command(loaded, time.time_ns())
 
-    _send(command_of, wait=wait, kafka=kafka, topic_prefix=topic_prefix, reference=reference)
+    _send(command_of, wait=wait, as_json=as_json, kafka=kafka, topic_prefix=topic_prefix, reference=reference)
 
 
 def _change(action: str, parent_id: str, by: str, reason: str, fields: Any) -> Any:

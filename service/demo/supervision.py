@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from service.demo.blocked import dismiss
-from service.demo.operator import JSON, print_json
+from service.demo.operator import JSON, RUN_DIR, print_json
 from service.demo.orders import STATUSES
 from service.gateway import control_client
 from service.gateway.explaining import terms
@@ -22,14 +22,6 @@ from service.gateway.people import May, add_person, parse_people, table
 from service.gateway.proposals import ARM, BOOK, LIMITS, OVERRIDE, RELEASE
 from service.model.orders import OrdStatus, Side
 
-_RUN_DIR = click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    default=Path("runs/default"),
-    envvar="SLIPSTREAM_RUN_DIR",
-    show_default=True,
-    help="Folder of the run.",
-)
 _AS = click.option("--as", "person", required=True, help="Your name in the file of people.")
 _REASON = click.option("--reason", required=True, help="For the record.")
 _OWN_REASON = click.option("--reason", default="", help="For the record.")
@@ -106,7 +98,7 @@ def release() -> None:
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def release_propose(scope: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to lift a kill; another person approves it."""
     _proposed(RELEASE, run_dir, person, reason, as_json, target=scope)
@@ -117,7 +109,7 @@ def release_propose(scope: str, person: str, reason: str, as_json: bool, run_dir
 @_AS
 @_OWN_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def release_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Lift a kill that another person proposed to lift."""
     note = "paused parents stay paused until resumed"
@@ -134,7 +126,7 @@ def arm() -> None:
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def arm_propose(scope: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to arm LEVEL=NAME, as the status shows it; another person approves it."""
     _proposed(ARM, run_dir, person, reason, as_json, target=scope)
@@ -145,7 +137,7 @@ def arm_propose(scope: str, person: str, reason: str, as_json: bool, run_dir: Pa
 @_AS
 @_OWN_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def arm_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Arm what another person proposed to arm; its throttle counts anew, and its loss from here."""
     _approved(ARM, proposal, run_dir, person, reason, as_json)
@@ -161,7 +153,7 @@ def book() -> None:
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def book_propose(number: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to book a break, as `slipstream orders breaks` shows it; another person approves it."""
     _proposed(BOOK, run_dir, person, reason, as_json, target=number)
@@ -178,7 +170,7 @@ def book_propose(number: str, person: str, reason: str, as_json: bool, run_dir: 
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def book_order(
     child: str,
     status: str,
@@ -201,7 +193,7 @@ def book_order(
 @_AS
 @_OWN_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def book_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Book what another person proposed to book."""
     _approved(BOOK, proposal, run_dir, person, reason, as_json)
@@ -215,7 +207,7 @@ def limits() -> None:
 @limits.command("show")
 @click.argument("proposal", default="")
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def limits_show(proposal: str, as_json: bool, run_dir: Path) -> None:
     """Print the limits in force, or what a proposal would change in them."""
     if as_json:
@@ -233,7 +225,7 @@ def limits_show(proposal: str, as_json: bool, run_dir: Path) -> None:
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def limits_propose(file: Path, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose the limits of a file; the gateway checks it, and another person approves it."""
     try:
@@ -248,7 +240,7 @@ def limits_propose(file: Path, person: str, reason: str, as_json: bool, run_dir:
 @_AS
 @_OWN_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def limits_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Put limits in force that another person proposed."""
     note = "they hold until the gateway starts with another limits file: put them there, too"
@@ -283,10 +275,14 @@ def people_add(name: str, user: str | None, may: tuple[str, ...], file: Path) ->
 
 
 @people.command("list")
+@JSON
 @_FILE
-def people_list(file: Path) -> None:
+def people_list(as_json: bool, file: Path) -> None:
     """Show who is in a file, without the secrets."""
     found = parse_people(file.read_text(), str(file))
+    if as_json:
+        print_json({"development": found.development, "people": table(found)})
+        return
     if found.development:
         click.echo("for development: every secret in it is known")
     for row in table(found):
@@ -305,7 +301,7 @@ def override() -> None:
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def override_propose(child: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Propose to release one order, as `slipstream orders blocked` shows it; another person approves it."""
     held = asyncio.run(control_client.blocked_order(run_dir, child))
@@ -317,7 +313,7 @@ def override_propose(child: str, person: str, reason: str, as_json: bool, run_di
 @_AS
 @_REASON
 @JSON
-@_RUN_DIR
+@RUN_DIR
 def override_approve(proposal: str, person: str, reason: str, as_json: bool, run_dir: Path) -> None:
     """Release the order that another person proposed to release; the gate judges it again."""
     _approved(OVERRIDE, proposal, run_dir, person, reason, as_json)

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from service.console.accounts import Role, add_user, parse_accounts
+from service.demo.operator import JSON, print_json
 
 _FILE = click.option(
     "--file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File of users."
@@ -48,10 +49,18 @@ def add(name: str, roles: tuple[str, ...], trader: str, machine: bool, file: Pat
 
 
 @users.command("list")
+@JSON
 @_FILE
-def list_(file: Path) -> None:
+def list_(as_json: bool, file: Path) -> None:
     """Show who is in a file, without passwords and tokens."""
     found = parse_accounts(file.read_text(), str(file))
+    if as_json:
+        users = [
+            {"name": one.name, "machine": bool(one.token), "roles": list(one.roles), "trader": one.trader}
+            for one in found.users
+        ]
+        print_json({"development": found.development, "users": users})
+        return
     if found.development:
         click.echo("for development: every password in it is known")
     for user in found.users:

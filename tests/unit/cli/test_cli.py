@@ -227,7 +227,7 @@ def test_a_parent_for_no_address_is_refused_at_once() -> None:
 def test_an_amendment_of_nothing_is_refused() -> None:
     result = invoke("parent", "amend", "P1", "--reason", "none", "--kafka", "127.0.0.1:1")
     assert result.exit_code == 2
-    assert "nothing to amend: give --quantity or a parameter" in result.output
+    assert "nothing to amend: give --quantity, --policy or a parameter" in result.output
 
 
 def test_an_address_of_kafka_without_a_port_is_no_setting() -> None:

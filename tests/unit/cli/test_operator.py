@@ -86,6 +86,11 @@ async def test_orders_are_shown(desk: Desk) -> None:
     assert order["child_id"] == "P1.1"
 
 
+async def test_what_is_asked_or_said_of_orders_is_answered_as_json_too(desk: Desk) -> None:
+    (order,) = (await desk.json("orders", "reconcile", "--reason", "drill"))["orders"]
+    assert (order["child_id"], order["status"]) == ("P1.1", "pending_new")
+
+
 async def test_exposure_is_shown_at_every_level(desk: Desk) -> None:
     shown = (await desk.type("exposure")).output
     assert shown.startswith("in USD, limits ")
