@@ -68,7 +68,7 @@ def difference(asked: str, scope: str) -> str:
         return ""
     if in_full(normal_scope(asked)) == scope:
         return "the limits allow no reduce-only kill: nothing is let out"
-    return f"{asked.strip()[:64]} failed: killed everything"
+    return f"{asked.strip()[:64]!r} names nothing that is known here, or failed: killed everything"
 
 
 def is_reduce_only(scope: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Container, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -34,6 +36,8 @@ from service.risk.snapshots import MarketFacts, ParentFacts
 ORDERS: Final = "orders.v1"
 RISK: Final = "risk.v1"
 AUDIT: Final = "audit.v1"
+_SCOPED: Final = re.compile(r"[!-~]{1,200}")
+"""What any name of a parent, policy or model looks like."""
 
 
 class Send(NamedTuple):
@@ -342,6 +346,28 @@ class State:
         if is_reduce_only(scope) and not self.gate.limits.reduce_only_kill:
             return in_full(scope)
         return scope
+
+    def meant_scope(self, text: str) -> str:
+        """A kill's scope as somebody means it: a name that nothing can have is a mistake, and so ``all``."""
+        scope = self.kill_scope(text)
+        key, _, name = in_full(scope).partition("=")
+        if in_full(scope) == ALL or (_SCOPED.fullmatch(name) and name in self._names(key, name)):
+            return scope
+        return ALL
+
+    def _names(self, key: str, name: str) -> Container[str]:
+        """What can stand behind this key; of what is not in the reference file, that very name."""
+        reference = self.reference
+        known: Mapping[str, Container[str]] = {
+            "symbol": reference.by_symbol,
+            "venue": reference.by_venue,
+            "trader": reference.by_trader,
+            "account": reference.by_account,
+            "desk": [desk.name for desk in reference.desks],
+            "client": [client.name for client in reference.clients],
+            "firm": [firm.name for firm in reference.firms],
+        }
+        return known.get(key, (name,))
 
     @property
     def killed(self) -> bool:

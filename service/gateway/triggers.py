@@ -41,7 +41,7 @@ def engage(shell: Shell, scope: str, by: str, reason: str, via: str) -> str:
         The scope that is in force.
     """
     try:
-        scope = shell.core.state.kill_scope(scope)
+        scope = shell.core.state.meant_scope(scope)
         log.critical("kill %s by %s (%s): %s", scope, by, via, reason)
         shell.feed(KillInput(scope=scope, by=by, reason=reason[:500], via=via))
     except Exception as error:
@@ -73,6 +73,7 @@ class KillFile:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._scopes: tuple[str, ...] = ()
+        self._meant: dict[str, str] = {}
         self._empty_before = False
 
     def look(self, shell: Shell) -> None:
@@ -92,10 +93,11 @@ class KillFile:
                 # Its writer may be about to fill it; the next look does not wait for that.
                 self._empty_before = True
                 return
-            self._seen, self._scopes = now, _scopes(self.path, about)
+            self._seen, self._scopes, self._meant = now, _scopes(self.path, about), {}
         for scope in self._scopes:
             state = shell.core.state
-            if state.kill_scope(scope) not in state.kills.engaged:
+            self._meant[scope] = meant = state.meant_scope(scope)
+            if meant not in state.kills.engaged:
                 engage(shell, scope, user_name(about.st_uid), f"file {self.path.name}", "file")
 
     def holds(self, scope: str) -> str:
@@ -107,7 +109,7 @@ class KillFile:
         except OSError as error:
             return f"{self.path} cannot be looked at: {error.strerror}"
         asked = _scopes(self.path, about)
-        if scope not in asked and scope not in map(in_full, asked):
+        if scope not in {*asked, *map(in_full, asked), *(self._meant.get(one, one) for one in asked)}:
             return ""
         return f"{self.path} lies there and asks for it: take it away first"
 

@@ -14,6 +14,7 @@ import pytest
 from service.fix.messages import OrderCancelRequest
 from service.gateway import killing, triggers
 from service.gateway.inputs import KillInput
+from service.gateway.kill import difference
 from service.gateway.triggers import FILE, KillFile, KillSignal, engage
 from service.model.records import AuditEntry
 from service.settings import ROOT
@@ -58,6 +59,11 @@ CONTENTS: dict[str, tuple[bytes, set[str]]] = {
     "several, twice, with space": (_SEVERAL, {"desk=EQUITIES", "venue=XSIM"}),
     "all": (b"all\n", {"all"}),
     "nonsense": (b"please stop\n", {"all"}),
+    "a symbol that there is not": (b"symbol=aura\n", {"all"}),
+    "a desk that there is not": (b"reduce-only desk=EQUITY\n", {"all"}),
+    "a comment behind it": (b"parent=P1 # the big one\n", {"all"}),
+    "two in a line": (b"parent=P1 parent=P2\n", {"all"}),
+    "a name without end": (b"parent=" + b"P" * 300, {"all"}),
     "one line of nonsense among others": (b"parent=P1\ncolour=red\n", {"parent=P1", "all"}),
     "only empty lines": (b"\n\n", {"all"}),
     "not text": (b"\xff\xfe\x00", {"all"}),
@@ -157,6 +163,22 @@ async def test_the_file_holds_its_kill_as_long_as_it_is_there(gateway: Gateway, 
     file.path.write_text("parent=P1\nsymbol=BOLT")
     file.look(gateway.shell)
     assert set(kills(gateway)) == {"parent=P1", "symbol=BOLT"}
+
+
+async def test_the_file_holds_the_kill_of_everything_that_its_mistake_has_become(
+    gateway: Gateway, file: KillFile
+) -> None:
+    file.path.write_text("symbol=aura\n")
+    file.look(gateway.shell)
+    assert set(kills(gateway)) == {"all"}
+    assert "take it away first" in file.holds("all")
+
+
+async def test_a_scope_that_names_nothing_is_everything_and_the_answer_says_so(gateway: Gateway) -> None:
+    assert engage(gateway.shell, "symbol=aura", "os:bob", "", "socket") == "all"
+    assert "names nothing that is known here" in difference("symbol=aura", "all")
+    for scope in ("symbol=AURA", "model=wave@0a1b2c3d", "reduce-only policy=not-yet-there", "parent=P9"):
+        assert engage(gateway.shell, scope, "os:bob", "", "socket").endswith(scope.split()[-1])
 
 
 async def test_a_signal_kills_everything_in_the_name_of_its_sender(gateway: Gateway) -> None:
