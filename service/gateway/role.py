@@ -112,6 +112,9 @@ class GatewaySettings(HotRoleSettings):
     control_group: str = Field(
         "", description="operating-system group that may use the control socket, besides our own user"
     )
+    stream_group: str = Field(
+        "", description="the same for the runner stream: the group of a console that has a user of its own"
+    )
     stream: str = Field(
         "", description="address of the runner stream; unix:RUN_DIR/gateway.sock unless given"
     )
@@ -375,6 +378,7 @@ class _Gateway:
         self._fill(gap)
         await stack.enter_async_context(self._readers())
         await self._runners.server.start()
+        admit_group(settings.stream or stream_address(settings.run_dir), settings.stream_group)
         stack.push_async_callback(self._runners.server.stop)
         ready = settings.run_dir / "ready" / "gateway"
         ready.parent.mkdir(parents=True, exist_ok=True)
