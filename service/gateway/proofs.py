@@ -2,7 +2,7 @@
 
 The page derives an Ed25519 key from the person's secret (PBKDF2, in the browser) and signs what is to be done
 together with a number that the gateway has just given out for it. The gateway holds public keys alone, gives
-every number once, and takes it once: a proof can neither be forged, nor replayed, nor used for something else.
+every number once, and takes it once: a proof is neither forged, nor replayed, nor used for something else.
 """
 
 from __future__ import annotations

@@ -98,7 +98,9 @@ def test_quickfix_client_when_order_takes_and_rests_then_is_told_of_every_step(t
         new = client.expect(t150="0")
         assert (new["39"], new["151"], new["14"]) == ("0", "40", "0")
         trade = client.expect(t150="F")
-        assert {tag: trade[tag] for tag in ("39", "32", "31", "151", "14", "6", "30", "29", "851", "12", "13")} == {
+        assert {
+            tag: trade[tag] for tag in ("39", "32", "31", "151", "14", "6", "30", "29", "851", "12", "13")
+        } == {
             "39": "1",
             "32": "30",
             "31": "100.0100",
