@@ -216,7 +216,9 @@ def approved_replace(
 def _minted(command: SubmitChild | ReplaceChild, facts: Facts) -> Approved:
     assert facts.parent is not None
     venue = command.venue if isinstance(command, SubmitChild) else ""
-    verdict = _gate(INSTRUMENTS[facts.parent.symbol].currency, venue, command.model).check(command, facts, _NOW)
+    verdict = _gate(INSTRUMENTS[facts.parent.symbol].currency, venue, command.model).check(
+        command, facts, _NOW
+    )
     assert isinstance(verdict, Approved), verdict
     return verdict
 
