@@ -292,7 +292,9 @@ class _Gateway:
             core, journal, self._fix, self._record, self._runners.tell, seq=fold.seq, sensor=self._sensor
         )
         self._runners.shell = self._control.shell = self._shell
-        self._intake = Intake(self._shell, fold.began, int(settings.max_command_age * SECOND))
+        self._intake = Intake(
+            self._shell, fold.began, int(settings.max_command_age * SECOND), ended=fold.ended
+        )
         self._control.cutter = self._cutter = Cutter(self._fix)
         self._numbers = SenderNumbers(self._shell, self._fix, kept=not config.reset_on_logon)
         self._kill_file = KillFile(settings.run_dir / FILE)

@@ -429,12 +429,12 @@ class Recovery:
 
     Attributes:
         seq: Number of the last input so far.
-        began: UTC of the first, nanoseconds; 0 if there is none.
+        began, ended: UTC of the first and the latest, nanoseconds; 0 if there is none.
         history: What the inputs so far put on the record.
     """
 
     def __init__(self, core: Core) -> None:
-        self.seq = self.began = 0
+        self.seq = self.began = self.ended = 0
         self.history = History()
         self._core = core
 
@@ -456,6 +456,7 @@ class Recovery:
             )
         self.seq = frame.seq
         self.began = self.began or frame.utc
+        self.ended = max(self.ended, frame.utc)
         self.history.add(refold(self._core, frame))
 
 

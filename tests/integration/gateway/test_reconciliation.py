@@ -1,6 +1,7 @@
 """Our book against a real broker's: orders that nobody here knows are found, shown and cancelled."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from click.testing import CliRunner
 
 from service.cli import main
 from service.gateway import control_client
-from service.model.events import Alarm, ChildAccepted, ParentAdmitted
+from service.gateway.intake import LOST
+from service.gateway.state import ORDERS
+from service.model.events import Alarm, ChildAccepted, ChildDenied, ParentAdmitted, ParentClosed
+from service.model.time import SECOND
 from service.transport.kafka_process import KafkaProcess
 from tests.integration.gateway.stage import PRICE, stage
 
@@ -42,6 +46,34 @@ async def test_a_gateway_without_its_journal_adopts_what_works_at_the_broker_and
         assert all(order.child_id.startswith("foreign:") for order in found)
         await control_client.kill(tmp_path, "symbol=AURA", "whose are these?")
         assert not await control_client.until_nothing_works(tmp_path)
+
+
+@pytest.mark.timeout(240)
+async def test_a_gateway_on_an_older_copy_of_its_journal_stops_before_it_trades_anything_twice(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with stage(kafka, topic_prefix, tmp_path, gateway=("--on-runner-loss", "leave")) as on:
+        await on.admit()
+        on.gateway.kill()
+        await on.gateway.gone()
+        # What the journal's newer version would have put on record since.
+        later = ParentClosed(
+            state=on.runner.parents["P1"], reason="filled", ts_event=0, ts_utc=time.time_ns() + LOST + SECOND
+        )
+        on.producer.send(ORDERS, b"P1", later)
+        await on.recorded(lambda found: later in found)
+        await on.restart_gateway()
+        status = await on.status()
+        assert "is an older copy: the record goes on" in status.halted
+        (kill,) = status.kills
+        assert (kill.scope, kill.by) == ("all", "gateway")
+        on.runner.submit("P1.1", 100, PRICE - 100)
+        denied = await on.runner.hears(ChildDenied, "P1.1")
+        assert denied.code == "KILLED"
+        # Begun again on the same copy, which has grown meanwhile, it stays so until two people have looked.
+        assert await on.gateway.stop() == 0
+        await on.restart_gateway()
+        assert [kill.scope for kill in (await on.status()).kills] == ["all"]
 
 
 @pytest.mark.timeout(240)
