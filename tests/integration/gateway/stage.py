@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -98,6 +99,11 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def limit(self, which: int, most: int) -> None:
+        """Set a resource limit of the running process, as ``prlimit`` does."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, which, (most, most))
 
     async def gone(self) -> int:
         assert self._process is not None
@@ -218,6 +224,7 @@ class Market:
         self._seq = 0
         self.beating = True
         self.size = 500
+        self.phase = TradingPhase.CONTINUOUS
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -275,7 +282,7 @@ class Market:
             volume=10_000,
             spread_bps=2.0,
             volatility_bps=2.0,
-            phase=TradingPhase.CONTINUOUS,
+            phase=self.phase,
         )
         self._producer.send(REF, SYMBOL.encode(), facts)
         beat = FeedHeartbeat(feed="test", watermark=market, ts_utc=utc, published=self._seq)
