@@ -112,9 +112,15 @@ class Runners:
         shell = self.shell
         assert shell is not None
         if isinstance(message, RunnerHeartbeat):
-            self._heard[message.runner_id] = self._utc()
+            if self._names.get(connection) == message.runner_id:
+                self._heard[message.runner_id] = self._utc()
+            else:  # a runner that is dead must not look alive because another one says so (C29)
+                self._turn_out(connection, f"vouches for {message.runner_id[:64]!r}, which it is not")
         elif isinstance(message, RunnerHello):
-            self._hello(connection, message.runner_id)
+            if connection in self._names:
+                self._turn_out(connection, "says who it is a second time")
+            else:
+                self._hello(connection, message.runner_id)
         else:
             runner = self._names.get(connection, "")
             if runner:
@@ -122,6 +128,11 @@ class Runners:
                 shell.intent(runner, message)
             else:
                 log.error("%s sends commands without having said who it is", connection.name)
+
+    def _turn_out(self, connection: Connection, why: str) -> None:
+        if connection.open:
+            log.error("%s %s; closing", connection.name, why)
+            connection.close()
 
     def _hello(self, connection: Connection, runner: str) -> None:
         """Tell a runner everything that is open."""
