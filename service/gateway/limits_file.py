@@ -252,6 +252,11 @@ def parse_limits(text: str, where: str, reference: Reference) -> Limits:
         data = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise LimitsFileError(f"{where}: not TOML: {error}") from error
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        what = f"a number is too long, or brackets stand too deep in each other ({type(error).__name__})"
+        raise LimitsFileError(
+            f"{where}: cannot be read: {what}; write it as deploy/limits.toml does"
+        ) from None
     try:
         file = _File.model_validate(data)
     except ValidationError as error:

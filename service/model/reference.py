@@ -216,6 +216,9 @@ def parse_reference(text: str, where: str) -> Reference:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ReferenceFileError(f"{where}: not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        what = f"a number is too long, or brackets stand too deep in each other ({type(error).__name__})"
+        raise ReferenceFileError(f"{where}: cannot be read: {what}") from None
     if "version" in data:
         raise ReferenceFileError(f"{where}: version is computed from the text; take the line out")
     data["version"] = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -257,7 +260,9 @@ def load_reference(path: Path) -> Reference:
         ReferenceFileError: If it cannot be read or does not hold together.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ReferenceFileError(f"reference file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ReferenceFileError(f"reference file {path}: not UTF-8 text: {error}") from error
     return parse_reference(text, str(path))

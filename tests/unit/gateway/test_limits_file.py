@@ -379,3 +379,12 @@ def test_stages_and_how_far_each_policy_and_model_has_come_reach_the_gate() -> N
 )
 def test_a_mistake_in_the_stages_names_its_line(before: str, after: str, said: str) -> None:
     assert said in error(STAGES.replace(before, after, 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = 1e99999999999999999999"],
+    ids=["deep", "long", "far"],
+)
+def test_what_no_parser_gets_through_is_an_error_like_any_other(text: str) -> None:
+    assert "cannot be read: a number is too long, or brackets stand too deep" in error(text)

@@ -39,6 +39,19 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load_reference(tmp_path / "absent.toml")
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000], ids=["deep", "long"])
+def test_what_no_parser_gets_through_is_an_error_like_any_other(text: str) -> None:
+    with pytest.raises(ReferenceFileError, match="reference: cannot be read"):
+        parse_reference(text, "reference")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "reference.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ReferenceFileError, match=f"{path}: not UTF-8 text"):
+        load_reference(path)
+
+
 def test_prices_and_quantities_are_exact_both_ways() -> None:
     share = Instrument(symbol="A", venue="V", currency="USD")
     assert share.price_text(5_800_050) == "580.0050"
