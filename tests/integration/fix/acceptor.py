@@ -1,10 +1,12 @@
 """A counterparty driven line by line: a real quickfix acceptor with no mind of its own.
 
-``python acceptor.py PORT FOLDER`` prints one JSON object a line for whatever happens and takes JSON commands
-on standard input. It reads with the strict dictionary, so it also judges what it is sent.
+``python acceptor.py PORT FOLDER [CERTIFICATE KEY [AUTHORITIES]]`` prints one JSON object a line for whatever
+happens and takes JSON commands on standard input. It reads with the strict dictionary, so it also judges what
+it is sent.
 """
 
 import json
+import os
 import string
 import sys
 import threading
@@ -15,11 +17,14 @@ import quickfix44 as fix44
 
 FIX_CONFIGS = Path(__file__).resolve().parents[3] / "fix_configs"
 _out = threading.Lock()
+# The engine prints what it thinks of certificates: not among the events.
+_events = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 
 def say(**what: object) -> None:
     with _out:
-        print(json.dumps(what), flush=True)
+        print(json.dumps(what), file=_events, flush=True)
 
 
 class Counterparty(fix.Application):
@@ -74,7 +79,7 @@ def obey(application: Counterparty, command: dict[str, str]) -> None:
             say(event="numbers", raw=f"{session.getExpectedSenderNum()} {session.getExpectedTargetNum()}")
 
 
-def main(port: str, folder: str, certificate: str = "", key: str = "") -> None:
+def main(port: str, folder: str, certificate: str = "", key: str = "", authorities: str = "") -> None:
     template = string.Template((FIX_CONFIGS / "acceptor.cfg").read_text())
     settings_file = Path(folder) / "acceptor.cfg"
     text = template.substitute(
@@ -88,9 +93,10 @@ def main(port: str, folder: str, certificate: str = "", key: str = "") -> None:
     kind = fix.ThreadedSocketAcceptor
     if certificate:
         kind = fix.SSLSocketAcceptor
-        tls = (
-            f"ServerCertificateFile={certificate}\nServerCertificateKeyFile={key}\nCertificateVerifyLevel=0\n"
-        )
+        tls = f"ServerCertificateFile={certificate}\nServerCertificateKeyFile={key}\n"
+        tls += f"CertificateVerifyLevel={1 if authorities else 0}\n"
+        if authorities:
+            tls += f"CertificationAuthoritiesFile={authorities}\n"
         text = text.replace("[SESSION]", f"{tls}[SESSION]")
     settings_file.write_text(text)
     settings = fix.SessionSettings(str(settings_file))

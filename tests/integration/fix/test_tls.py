@@ -1,8 +1,6 @@
 """TLS, where this build of quickfix has it: a peer whose certificate we do not trust never sees a Logon."""
 
 import importlib.metadata
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,46 +8,36 @@ import pytest
 from service.fix.messages import FixConfigError
 from service.fix.session import Tls
 from tests.integration.fix.broker import Broker, Desk, config_for, free_port, until
+from tests.integration.fix.certificates import Authority
 from tests.unit.fix.support import new_order
 
+# `make test` runs on the build with TLS, `make test-quickfix` on the one without: together they skip nothing.
 HAS_TLS = bool(list(importlib.metadata.distributions(name="quickfix-tls")))
-needs_tls = pytest.mark.skipif(
-    not HAS_TLS or shutil.which("openssl") is None, reason="needs quickfix-tls and the openssl command"
-)
-
-
-def certificate(folder: Path, name: str, signer: str = "") -> tuple[Path, Path]:
-    """A key and its certificate, signed by ``signer`` or by itself."""
-    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
-    by = ["-CA", str(folder / f"{signer}.pem"), "-CAkey", str(folder / f"{signer}.key")] if signer else []
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", str(key), "-out", str(pem), "-days", "2", "-subj", f"/CN={name}", *by],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return pem, key
+needs_tls = pytest.mark.skipif(not HAS_TLS, reason="needs quickfix-tls")
 
 
 @needs_tls
 async def test_tls_when_the_peer_is_trusted_then_orders_go_through(tmp_path: Path) -> None:
-    certificate(tmp_path, "authority")
-    broker = Broker(tmp_path / "broker", free_port(), *certificate(tmp_path, "broker", "authority"))
+    authority = Authority(tmp_path, "authority")
+    broker = Broker(tmp_path / "broker", free_port(), *authority.sign("broker"))
     await broker.start()
-    tls = Tls(authorities=tmp_path / "authority.pem")
-    async with Desk(config_for(tmp_path, broker.port, tls=tls)).trading(broker) as desk:
+    async with Desk(config_for(tmp_path, broker.port, tls=Tls(authorities=authority.pem))).trading(
+        broker
+    ) as desk:
         desk.session.send(new_order())
         assert (await broker.expect("app", "D"))["11"] == "O-1"
     await broker.kill()
 
 
 @needs_tls
-async def test_tls_when_the_peer_is_not_trusted_then_there_is_no_logon(tmp_path: Path) -> None:
-    certificate(tmp_path, "authority")
-    certificate(tmp_path, "stranger")
-    broker = Broker(tmp_path / "broker", free_port(), *certificate(tmp_path, "broker", "authority"))
+@pytest.mark.parametrize("fault", ["another authority", "expired"])
+async def test_tls_when_the_peer_is_not_trusted_then_there_is_no_logon(tmp_path: Path, fault: str) -> None:
+    authority, stranger = Authority(tmp_path, "authority"), Authority(tmp_path, "stranger")
+    certificate = authority.sign("broker", days=-1 if fault == "expired" else 1)
+    broker = Broker(tmp_path / "broker", free_port(), *certificate)
     await broker.start()
-    config = config_for(tmp_path, broker.port, tls=Tls(authorities=tmp_path / "stranger.pem"))
+    trusted = authority.pem if fault == "expired" else stranger.pem
+    config = config_for(tmp_path, broker.port, tls=Tls(authorities=trusted))
     desk = Desk(config)
     await desk.session.start()
     await until(lambda: any("SSL_connect failed" in p.read_text() for p in config.log_dir.glob("*event*")))
@@ -58,6 +46,34 @@ async def test_tls_when_the_peer_is_not_trusted_then_there_is_no_logon(tmp_path:
     await broker.kill()
     assert not [p for p in config.log_dir.glob("*messages*") if p.stat().st_size]
     assert desk.states.empty()
+
+
+@needs_tls
+@pytest.mark.parametrize("ours", ["signed", "none", "by another authority"])
+async def test_tls_when_the_peer_wants_our_certificate_then_it_has_to_be_one_that_it_trusts(
+    tmp_path: Path, ours: str
+) -> None:
+    authority, stranger = Authority(tmp_path, "authority"), Authority(tmp_path, "stranger")
+    broker = Broker(tmp_path / "broker", free_port(), *authority.sign("broker"), authority.pem)
+    await broker.start()
+    pem, key = (authority if ours == "signed" else stranger).sign("ours")
+    tls = Tls(authorities=authority.pem)
+    if ours != "none":
+        tls = Tls(authorities=authority.pem, certificate=pem, key=key)
+    config = config_for(tmp_path, broker.port, tls=tls)
+    desk = Desk(config)
+    if ours == "signed":
+        async with desk.trading(broker):
+            desk.session.send(new_order())
+            assert (await broker.expect("app", "D"))["11"] == "O-1"
+    else:
+        await desk.session.start()
+        events = broker.folder / "log"
+        await until(lambda: any("SSL handshake failed" in p.read_text() for p in events.glob("*event*")))
+        await desk.session.stop()
+        assert not any(desk.states.get_nowait()[0] for _ in range(desk.states.qsize()))
+        assert "logon" not in {event for event, _ in broker.seen}
+    await broker.kill()
 
 
 @pytest.mark.skipif(HAS_TLS, reason="this build has TLS")

@@ -1,4 +1,4 @@
-"""A torn, a corrupt and a full journal under a gateway that runs: survived, or stopped with a clear message."""
+"""A torn, a corrupt and a full journal under a running gateway: survived, or stopped with a clear message."""
 
 import resource
 from pathlib import Path
