@@ -67,6 +67,7 @@ export class Table {
       const row = i < count ? this.data[first + i] : null;
       node.hidden = !row;
       if (row) this.fill(node, row, first + i);
+      else node.row = null;
     });
   }
 
@@ -82,17 +83,19 @@ export class Table {
   }
 
   fill(node, row, at) {
-    node.row = row;
+    const selected = this.key(row) === this.selected;
+    // A row that has changed is another object.
+    if (node.row === row && node.at === at && node.selected === selected) return;
+    Object.assign(node, { row, at, selected });
     const transform = `translateY(${at * ROW}px)`;
     if (node.style.transform !== transform) node.style.transform = transform;
-    const key = this.key(row);
-    node.classList.toggle("selected", key === this.selected);
-    node.setAttribute("data-key", key);
+    node.classList.toggle("selected", selected);
+    node.setAttribute("data-key", this.key(row));
     this.columns.forEach((column, i) => {
       const cell = node.cells[i];
       if (column.draw) return void column.draw(cell, row);
       const text = String(column.text(row) ?? "");
-      if (cell.textContent !== text) { cell.textContent = text; cell.title = text.length > 24 ? text : ""; }
+      if (cell.text !== text) { cell.text = cell.textContent = text; cell.title = text.length > 24 ? text : ""; }
       const cls = `${column.num ? "num " : ""}${column.cls?.(row) ?? ""}`;
       if (cell.className !== cls) cell.className = cls;
     });

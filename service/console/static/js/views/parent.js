@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { average, bps, el, int, money, participation, percent, price, shortfall, time, vwap, vwapSlippage } from "../format.js";
-import { may, rows, state } from "../store.js";
+import { may, of, rows, state } from "../store.js";
 import { Table } from "../table.js";
 import { amend, change, kill } from "./dialogs.js";
 import { childColumns, fillColumns } from "./parents.js";
@@ -126,8 +126,8 @@ export function parent(id, { back }) {
     const row = rows.parent.get(id);
     if (!row) return;
     if (dirty.has("parent")) head(row);
-    if (dirty.has("child")) children.set([...rows.child.values()].filter((c) => c.parent === id).reverse());
-    if (dirty.has("fill")) fills.set([...rows.fill.values()].filter((f) => f.parent === id).reverse());
+    if (dirty.has("child")) children.set(of("child", id));
+    if (dirty.has("fill")) fills.set(of("fill", id));
   }
   const resize = () => charts && [[charts.progress, progressHost], [charts.price, priceHost]].forEach(([c, host]) => c.setSize({ width: host.clientWidth, height: 230 }));
   addEventListener("resize", resize);

@@ -1,7 +1,7 @@
 // The blotter: every parent, with the children and fills of the selected one beneath.
 
 import { average, bps, el, int, participation, percent, price, shortfall, time, vwapSlippage } from "../format.js";
-import { may, rows } from "../store.js";
+import { may, of, rows } from "../store.js";
 import { Table } from "../table.js";
 import { amend, change, ticket } from "./dialogs.js";
 
@@ -102,8 +102,8 @@ export function parents({ open }) {
         button.disabled = !row || (name !== "open" && (!may("trade") || !live)) || (name === "pause" && row.status !== "working") || (name === "resume" && row.status !== "paused");
       }
     }
-    if (dirty.has("child") || dirty.has("parent")) children.set(row ? [...rows.child.values()].filter((c) => c.parent === row.id).reverse() : []);
-    if (dirty.has("fill") || dirty.has("parent")) fills.set(row ? [...rows.fill.values()].filter((f) => f.parent === row.id).reverse() : []);
+    if (dirty.has("child") || dirty.has("parent")) children.set(row ? of("child", row.id) : []);
+    if (dirty.has("fill") || dirty.has("parent")) fills.set(row ? of("fill", row.id) : []);
   }
   filter.addEventListener("input", () => draw(new Set(["parent"])));
   finished.addEventListener("change", () => draw(new Set(["parent"])));
