@@ -81,6 +81,11 @@ UNKNOWN: Final = stat("Orders of unknown outcome", "slipstream_gateway_unknown_o
 POSITION: Final = graph("Position, lots", "slipstream_gateway_position_lots", "{{symbol}}")
 WORKING: Final = graph("Working, lots", "slipstream_gateway_working_lots", "{{symbol}} {{side}}")
 
+IMBALANCE: Final = (
+    'sum by (symbol) (slipstream_market_touch_lots{side="bid"} or -slipstream_market_touch_lots{side="ask"})'
+    " / sum by (symbol) (slipstream_market_touch_lots)"
+)
+
 DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
     "slipstream": ("Slipstream", (ROLES, SESSION, KILLS, UNKNOWN, ALERTS)),
     "slipstream-trader": (
@@ -128,6 +133,9 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
                 "{{parent}}",
                 about="Positive is a cost.",
             ),
+            graph(
+                "Price", "slipstream_market_price", "{{symbol}}", about="Each fill on it: the console's page."
+            ),
             WORKING,
             POSITION,
             graph(
@@ -135,9 +143,20 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             ),
             graph(
                 "Lots filled a second, by liquidity",
-                rate("slipstream_broker_filled_lots_total", "liquidity"),
+                rate("slipstream_gateway_filled_lots_total", "liquidity"),
                 "{{liquidity}}",
-                about="added: passive; removed: aggressive. Of the broker simulator alone.",
+                about="added: passive; removed: aggressive.",
+            ),
+            graph(
+                "Lots filled a second, by venue",
+                rate("slipstream_gateway_filled_lots_total", "venue"),
+                "{{venue}}",
+            ),
+            graph(
+                "Fills a second",
+                rate("slipstream_gateway_fills_total", "liquidity"),
+                "{{liquidity}}",
+                about="One by one, on the price: the console's page of the parent.",
             ),
         ),
     ),
@@ -148,6 +167,27 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             stat("Market time", "slipstream_feed_watermark_seconds * 1000", "market", unit="dateTimeAsIso"),
             stat("Source has ended", "slipstream_feed_done", "ended"),
             stat("Rows of the source mended", "slipstream_feed_repaired", "{{kind}}"),
+            stat("Halted", "slipstream_market_halted", "{{symbol}}", bad="more"),
+            graph(
+                "Price", "slipstream_market_price", "{{symbol}}", about="The gate's trusted reference price."
+            ),
+            graph("Spread, bps", "slipstream_market_spread_bps", "{{symbol}}"),
+            graph("Volatility, bps a minute", "slipstream_market_volatility_bps", "{{symbol}}"),
+            graph("Liquidity: lots at the touch", "slipstream_market_touch_lots", "{{symbol}} {{side}}"),
+            graph(
+                "Imbalance at the touch",
+                IMBALANCE,
+                "{{symbol}}",
+                about="1: all on the bid; -1: all on the ask.",
+            ),
+            graph("Traded this session, lots", "slipstream_market_volume_lots", "{{symbol}}"),
+            graph(
+                "Silence of an instrument, market time",
+                "slipstream_market_silence_seconds",
+                "{{venue}} {{symbol}}",
+                unit="s",
+                about="Since its newest event; of every instrument of a venue: VenueDown.",
+            ),
             graph("Events published a second", rate("slipstream_feed_events_total", "instance"), "published"),
             Panel(
                 "Published late, and held back by Kafka, a second",
@@ -314,6 +354,11 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
                 rate("slipstream_broker_outcomes_total", "type"),
                 "{{type}}",
             ),
+            graph(
+                "Broker simulator: lots filled a second",
+                rate("slipstream_broker_filled_lots_total", "liquidity"),
+                "{{liquidity}}",
+            ),
             graph("Broker simulator: open orders", "slipstream_broker_working_orders", "open"),
             graph(
                 "Broker simulator: answers that wait for a logon", "slipstream_broker_held_answers", "waiting"
@@ -338,6 +383,13 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
                 "Placement served in place of a model, a second",
                 rate("slipstream_runner_fallbacks_total", "reason"),
                 "{{reason}}",
+            ),
+            graph(
+                "Inputs outside of what was trained on",
+                "slipstream_model_input_outside_ratio",
+                "{{model}} {{input}}",
+                unit="percentunit",
+                about="Share of late rows; alert at a fifth of them.",
             ),
             graph(
                 "Intents clamped or dropped a second",

@@ -7,6 +7,7 @@ from typing import Final
 from service.gateway.exposures import rows
 from service.gateway.shell import Shell
 from service.gateway.state import Parent, State
+from service.model.market import TradingPhase
 from service.model.time import SECOND
 from service.telemetry.figures import FiguresSensor, Labels
 
@@ -42,7 +43,41 @@ class Figures:
         sensor.on_limits(
             {(use.control, use.limit, r.level, r.name): use.share for r in found for use in r.limits}
         )
-        self._parents(state, shell.now().market)
+        market = shell.now().market
+        self._parents(state, market)
+        self._market(state, market)
+
+    def _market(self, state: State, market: int) -> None:
+        """The facts that the gate has, by symbol and venue."""
+        spread: dict[Labels, float] = {}
+        volatility: dict[Labels, float] = {}
+        touch: dict[Labels, float] = {}
+        price: dict[Labels, float] = {}
+        volume: dict[Labels, float] = {}
+        silence: dict[Labels, float] = {}
+        halted: dict[Labels, float] = {}
+        for symbol, known in self._shell.latest.items():
+            key = (symbol, known.venue)
+            spread[key] = known.spread_bps
+            volatility[key] = known.volatility_bps
+            touch[(*key, "bid")] = float(known.bid_quantity)
+            touch[(*key, "ask")] = float(known.ask_quantity)
+            volume[key] = float(known.volume)
+            halted[key] = float(known.phase is TradingPhase.HALTED)
+            instrument = state.reference.by_symbol.get(symbol)
+            if known.reference and instrument is not None:
+                price[key] = known.reference / 10**instrument.price_exponent
+            if known.phase is TradingPhase.CONTINUOUS:
+                silence[key] = max(0, market - known.ts_event) / SECOND
+        self._sensor.on_market(
+            spread=spread,
+            volatility=volatility,
+            touch=touch,
+            price=price,
+            volume=volume,
+            silence=silence,
+            halted=halted,
+        )
 
     def _parents(self, state: State, market: int) -> None:
         filled: dict[Labels, float] = {}
@@ -54,7 +89,7 @@ class Figures:
             lots = state.ledger.progress(parent_id).filled
             filled[key] = lots / parent.order.quantity
             elapsed[key] = _elapsed(parent, market)
-            known = state.market.get(parent.order.symbol)
+            known = self._shell.latest.get(parent.order.symbol)
             traded = known.volume - parent.arrival_volume if known is not None else 0
             if traded > 0:
                 participation[key] = lots / traded

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from service.fix.messages import ExecutionReport, FixSendError, Report
@@ -35,7 +35,7 @@ from service.gateway.kill import ALL
 from service.gateway.record import History
 from service.gateway.state import Effect, Publish, Send
 from service.model.codec import DecodeError, encode
-from service.model.events import Alarm, ChildDenied, ParentEvent
+from service.model.events import Alarm, ChildDenied, ChildFill, ParentEvent
 from service.model.market import FeedHeartbeat, ReferenceMessage, ReferenceSnapshot
 from service.model.message import Message
 from service.model.orders import (
@@ -240,6 +240,11 @@ class Shell:
             self._count()
 
     @property
+    def latest(self) -> Mapping[str, ReferenceSnapshot]:
+        """The newest facts by symbol: the core's own are those that something depended on."""
+        return self._latest
+
+    @property
     def heartbeat(self) -> FeedHeartbeat | None:
         """Newest of the feed."""
         return self._heartbeat
@@ -275,6 +280,9 @@ class Shell:
         elif type(message) is Alarm:
             self._sensor.on_alarm(message.code)
             log.error("alarm %s %s %s", message.code, message.symbol, message.detail)
+        elif isinstance(message, ChildFill):
+            liquidity = message.liquidity.name.lower()
+            self._sensor.on_fill(message.symbol, message.venue, liquidity, message.last_quantity)
         elif isinstance(message, ParentEvent):
             self._sensor.on_parent(type(message).__name__)
 

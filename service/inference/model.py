@@ -35,6 +35,11 @@ BUFFERS: Final = 64
 Rows = tuple[tuple[float, ...], ...]
 Floats = npt.NDArray[np.float64]
 
+LOOK_EVERY: Final = 16
+"""Of so many calls one is looked at for drift of its inputs: a sample is enough."""
+LOOK_WEIGHT: Final = 0.05
+"""Of the newest look in the average."""
+
 
 class ModelError(ValueError):
     """A model cannot be served; the message says which file, why, and what to do."""
@@ -101,6 +106,9 @@ class Model:
         self._weights = manifest.output.score
         self._least, self._most = manifest.output.low, manifest.output.high
         self._buffers: dict[int, _Buffers] = {}
+        self._outside = np.zeros(self._width)
+        self._calls = 0
+        self._looked = False
 
     @property
     def inline(self) -> bool:
@@ -175,6 +183,9 @@ class Model:
             buffers = self._bind(count)
         raw, scaled, out, binding = buffers
         raw[:] = rows
+        self._calls += 1
+        if not self._calls % LOOK_EVERY:
+            self._look(raw)
         np.maximum(raw, self._low, out=raw)
         np.minimum(raw, self._high, out=raw)
         np.subtract(raw, self._centre, out=raw)
@@ -184,6 +195,22 @@ class Model:
             return [[value] for value in out.tolist()]
         columns: list[list[float]] = out.tolist()
         return columns
+
+    def _look(self, raw: npt.NDArray[np.float64]) -> None:
+        share = ((raw < self._low) | (raw > self._high)).mean(axis=0)
+        self._outside += LOOK_WEIGHT * (share - self._outside)
+        self._looked = True
+
+    def drift(self) -> dict[str, float] | None:
+        """By input, the share of late rows in which it was outside of what the model was trained on.
+
+        Returns:
+            ``None`` if nothing was looked at since this was asked last.
+        """
+        if not self._looked:
+            return None
+        self._looked = False
+        return dict(zip(self.manifest.names, self._outside.tolist(), strict=True))
 
     def _bind(self, count: int) -> _Buffers:
         if len(self._buffers) >= BUFFERS:

@@ -104,6 +104,8 @@ class ModelServer:
             self._missed(model.label, missed, f"{elapsed / 1e3:.0f} us")
         else:
             self._sensor.on_answered(model.label, len(rows), elapsed)
+            if (drift := model.drift()) is not None:
+                self._sensor.on_drift(model.label, drift)
         return ModelAnswer(request=request, rows=rows, missed=missed, elapsed=elapsed)
 
     def _missed(self, label: str, reason: str, detail: str) -> None:

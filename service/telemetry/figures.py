@@ -61,6 +61,36 @@ _DEVIATION = Gauge(
     ["parent"],
     registry=REGISTRY,
 )
+_SPREAD = Gauge(
+    "slipstream_market_spread_bps", "Time-weighted over a minute.", ["symbol", "venue"], registry=REGISTRY
+)
+_VOLATILITY = Gauge(
+    "slipstream_market_volatility_bps",
+    "Standard deviation of one-minute mid returns.",
+    ["symbol", "venue"],
+    registry=REGISTRY,
+)
+_TOUCH = Gauge(
+    "slipstream_market_touch_lots", "Lots at the touch.", ["symbol", "venue", "side"], registry=REGISTRY
+)
+_PRICE = Gauge(
+    "slipstream_market_price",
+    "Trusted reference price, in the instrument's currency.",
+    ["symbol", "venue"],
+    registry=REGISTRY,
+)
+_TRADED = Gauge(
+    "slipstream_market_volume_lots", "Lots traded this session.", ["symbol", "venue"], registry=REGISTRY
+)
+_SILENCE = Gauge(
+    "slipstream_market_silence_seconds",
+    "Market time since the newest event of an instrument, while it trades.",
+    ["symbol", "venue"],
+    registry=REGISTRY,
+)
+_HALTED = Gauge(
+    "slipstream_market_halted", "1 while an instrument is halted.", ["symbol", "venue"], registry=REGISTRY
+)
 _HEARTBEAT = Gauge(
     "slipstream_heartbeat_age_seconds", "Age of the feed's newest heartbeat here.", registry=REGISTRY
 )
@@ -105,6 +135,17 @@ class FiguresSensor:
         slippage: Mapping[Labels, float],
     ) -> None: ...
     def on_deviation(self, parent: Mapping[Labels, float]) -> None: ...
+    def on_market(
+        self,
+        *,
+        spread: Mapping[Labels, float],
+        volatility: Mapping[Labels, float],
+        touch: Mapping[Labels, float],
+        price: Mapping[Labels, float],
+        volume: Mapping[Labels, float],
+        silence: Mapping[Labels, float],
+        halted: Mapping[Labels, float],
+    ) -> None: ...
 
 
 class FiguresMetrics(FiguresSensor):
@@ -115,6 +156,15 @@ class FiguresMetrics(FiguresSensor):
         self._filled, self._elapsed = Series(_FILLED), Series(_ELAPSED)
         self._participation, self._slippage = Series(_PARTICIPATION), Series(_SLIPPAGE)
         self._deviation = Series(_DEVIATION)
+        self._market = {
+            "spread": Series(_SPREAD),
+            "volatility": Series(_VOLATILITY),
+            "touch": Series(_TOUCH),
+            "price": Series(_PRICE),
+            "volume": Series(_TRADED),
+            "silence": Series(_SILENCE),
+            "halted": Series(_HALTED),
+        }
 
     def on_heartbeat(self, age: int | None) -> None:
         _HEARTBEAT.set(float("nan") if age is None else age / 1e9)
@@ -146,3 +196,7 @@ class FiguresMetrics(FiguresSensor):
 
     def on_deviation(self, parent: Mapping[Labels, float]) -> None:
         self._deviation.show(parent)
+
+    def on_market(self, **kinds: Mapping[Labels, float]) -> None:
+        for kind, values in kinds.items():
+            self._market[kind].show(values)

@@ -17,6 +17,16 @@ _ALARMS = Counter("slipstream_gateway_alarms", "What a person must look at.", ["
 _PARENTS = Counter(
     "slipstream_gateway_parents", "Parent orders by what became of them.", ["event"], registry=REGISTRY
 )
+_FILLS = Counter(
+    "slipstream_gateway_fills", "Executions booked, by what they did to liquidity.", ["liquidity"],
+    registry=REGISTRY,
+)  # fmt: skip
+_FILLED = Counter(
+    "slipstream_gateway_filled_lots",
+    "Lots filled: added is passive, removed is aggressive.",
+    ["symbol", "venue", "liquidity"],
+    registry=REGISTRY,
+)
 _LIVE = Gauge("slipstream_gateway_live_orders", "Orders that may still be filled.", registry=REGISTRY)
 _UNKNOWN = Gauge(
     "slipstream_gateway_unknown_orders", "Orders whose outcome only the broker knows.", registry=REGISTRY
@@ -54,6 +64,7 @@ class GatewaySensor:
     def on_intent(self, command: str, outcome: str) -> None: ...
     def on_denied(self, control: str, code: str) -> None: ...
     def on_report(self, kind: str) -> None: ...
+    def on_fill(self, symbol: str, venue: str, liquidity: str, lots: int) -> None: ...
     def on_alarm(self, code: str) -> None: ...
     def on_parent(self, event: str) -> None: ...
     def on_leg(self, leg: str, nanoseconds: int) -> None: ...
@@ -88,6 +99,10 @@ class GatewayMetrics(GatewaySensor):
         if child is None:
             child = self._reports[kind] = _REPORTS.labels(kind=kind)
         child.inc()
+
+    def on_fill(self, symbol: str, venue: str, liquidity: str, lots: int) -> None:
+        _FILLS.labels(liquidity=liquidity).inc()
+        _FILLED.labels(symbol=symbol, venue=venue, liquidity=liquidity).inc(lots)
 
     def on_alarm(self, code: str) -> None:
         _ALARMS.labels(code=code).inc()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from service.telemetry.metrics import LATENCY_BUCKETS, REGISTRY
@@ -17,6 +19,12 @@ _LATE = Counter(
 _SECONDS = Histogram(
     "slipstream_model_seconds", "One call of a model.", ["model"], buckets=LATENCY_BUCKETS, registry=REGISTRY
 )
+_OUTSIDE = Gauge(
+    "slipstream_model_input_outside_ratio",
+    "Share of late rows in which an input was outside of what the model was trained on.",
+    ["model", "input"],
+    registry=REGISTRY,
+)
 _LOADED = Gauge("slipstream_model_loaded", "1 while this model is served.", ["model"], registry=REGISTRY)
 
 
@@ -27,6 +35,7 @@ class InferenceSensor:
     def on_answered(self, model: str, rows: int, elapsed: int) -> None: ...
     def on_missed(self, model: str, reason: str) -> None: ...
     def on_late(self, model: str, elapsed: int) -> None: ...
+    def on_drift(self, model: str, outside: Mapping[str, float]) -> None: ...
 
 
 class InferenceMetrics(InferenceSensor):
@@ -50,3 +59,7 @@ class InferenceMetrics(InferenceSensor):
     def on_late(self, model: str, elapsed: int) -> None:
         _LATE.labels(model=model).inc()
         _SECONDS.labels(model=model).observe(elapsed / 1e9)
+
+    def on_drift(self, model: str, outside: Mapping[str, float]) -> None:
+        for name, share in outside.items():
+            _OUTSIDE.labels(model=model, input=name).set(share)

@@ -17,7 +17,7 @@ LEGS = ["feed_to_runner", "decide", "hop", "gate", "journal", "wire", "acknowled
 VALUES = {
     "leg": LEGS,
     "symbol": ["AURA"],
-    "side": ["buy", "sell"],
+    "side": ["buy", "sell", "bid", "ask"],
     "reason": ["budget"],
     "kind": ["long", "notional"],
     "code": ["RUNNER_LOST"],

@@ -8,6 +8,7 @@ import pytest
 
 from service.fix.messages import ExecutionReport
 from service.gateway.figures import Figures
+from service.model.market import TradingPhase
 from service.model.orders import OrdStatus
 from service.model.time import SECOND
 from service.telemetry.figures import FiguresSensor, Labels
@@ -24,6 +25,7 @@ class Told(FiguresSensor):
         self.profit: Mapping[Labels, float] = {}
         self.limits: Mapping[Labels, float] = {}
         self.parents: dict[str, Mapping[Labels, float]] = {}
+        self.market: dict[str, Mapping[Labels, float]] = {}
 
     def on_heartbeat(self, age: int | None) -> None:
         self.times += 1
@@ -43,6 +45,9 @@ class Told(FiguresSensor):
 
     def on_parents(self, **kinds: Mapping[Labels, float]) -> None:
         self.parents = kinds
+
+    def on_market(self, **kinds: Mapping[Labels, float]) -> None:
+        self.market = kinds
 
 
 class Watched:
@@ -91,7 +96,6 @@ async def test_a_parents_progress_is_told_until_it_is_over(watched: Watched) -> 
     gateway, told = watched.gateway, watched.told
     gateway.utc += 900 * SECOND
     gateway.shell.reference(snapshot(gateway.utc, volume=10_400, reference=PRICE))
-    gateway.shell.refresh("AURA")
     watched.figures.look(gateway.utc)
     assert told.parents == {
         "filled": {("P1",): 0.1},
@@ -102,6 +106,27 @@ async def test_a_parents_progress_is_told_until_it_is_over(watched: Watched) -> 
     gateway.core.state.open.clear()
     watched.figures.look(gateway.utc + SECOND)
     assert told.parents == {"filled": {}, "elapsed": {}, "participation": {}, "slippage": {}}
+
+
+async def test_the_market_is_told_as_the_gate_sees_it(watched: Watched) -> None:
+    gateway, told = watched.gateway, watched.told
+    facts = snapshot(gateway.utc, bid_quantity=300, ask_quantity=100, spread_bps=2.5, volatility_bps=7.5)
+    gateway.shell.reference(facts)
+    watched.figures.look(gateway.utc)
+    key = ("AURA", facts.venue)
+    now = gateway.shell.now().market
+    assert told.market == {
+        "spread": {key: 2.5},
+        "volatility": {key: 7.5},
+        "touch": {(*key, "bid"): 300.0, (*key, "ask"): 100.0},
+        "price": {key: PRICE / 10_000},
+        "volume": {key: float(facts.volume)},
+        "silence": {key: (now - facts.ts_event) / SECOND},
+        "halted": {key: 0.0},
+    }
+    gateway.shell.reference(snapshot(gateway.utc + SECOND, phase=TradingPhase.HALTED))
+    watched.figures.look(gateway.utc + 2 * SECOND)
+    assert (told.market["halted"], told.market["silence"]) == ({key: 1.0}, {})
 
 
 async def test_the_age_of_the_heartbeat_and_the_journals_state_are_told(watched: Watched) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
-from service.inference.model import Model, ModelError, ModelFailure, load_model
+from service.inference.model import LOOK_EVERY, LOOK_WEIGHT, Model, ModelError, ModelFailure, load_model
 from tests.unit.inference import onnx_models as made
 
 
@@ -164,3 +164,18 @@ def test_inline_when_a_call_takes_a_good_part_of_the_budget_then_it_is_not(tmp_p
     assert loaded(tmp_path, made.identity(), budget_us=1_000_000).inline
     assert not loaded(tmp_path, made.slow(20), budget_us=1_000_000).inline
     assert not loaded(tmp_path, made.identity(), budget_us=10).inline
+
+
+def test_run_when_an_input_leaves_what_it_was_trained_on_then_its_drift_is_told_once(tmp_path: Path) -> None:
+    model = load_model(made.write(tmp_path, made.identity()))
+    first, second = model.manifest.inputs
+    inside, far = (first.centre, second.centre), (first.centre, second.high + 1.0)
+    while model.drift() is None:
+        model.run([inside])
+    for rows in ([inside], [inside, far]):
+        for _ in range(LOOK_EVERY):
+            model.run(rows)
+        drift = model.drift()
+        assert drift is not None
+        assert drift == {first.name: 0.0, second.name: LOOK_WEIGHT * 0.5 * (len(rows) - 1)}
+        assert model.drift() is None

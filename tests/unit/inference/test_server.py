@@ -1,12 +1,12 @@
 """Answers within the budget, or none: fast models, slow ones, broken ones."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from service.inference.model import Model, Rows, load_model
+from service.inference.model import LOOK_EVERY, Model, Rows, load_model
 from service.inference.server import ModelServer
 from service.model.records import ModelAnswer
 from service.policy.manifest import load_manifest
@@ -25,6 +25,7 @@ class Heard(InferenceSensor):
         self.missed: list[str] = []
         self.late = asyncio.Event()
         self.answered = 0
+        self.drift: list[Mapping[str, float]] = []
 
     def on_missed(self, model: str, reason: str) -> None:
         self.missed.append(reason)
@@ -34,6 +35,9 @@ class Heard(InferenceSensor):
 
     def on_answered(self, model: str, rows: int, elapsed: int) -> None:
         self.answered += rows
+
+    def on_drift(self, model: str, outside: Mapping[str, float]) -> None:
+        self.drift.append(outside)
 
 
 class Bench:
@@ -74,6 +78,18 @@ async def test_ask_when_the_model_is_fast_then_it_answers_at_once(bench: Make) -
     assert answer.rows == ((0.0, 0.5, 0.5), (-1.0, 1.0, 0.0))
     assert answer.elapsed > 0
     assert b.heard.answered == 2
+
+
+async def test_ask_when_one_call_of_many_was_looked_at_then_the_drift_of_its_inputs_is_told(
+    bench: Make,
+) -> None:
+    b = bench(made.identity())
+    while not b.heard.drift:
+        b.ask(1)
+    b.heard.drift.clear()
+    for _ in range(LOOK_EVERY):
+        b.ask(1)
+    assert [set(told) for told in b.heard.drift] == [set(made.NAMES)]
 
 
 async def test_ask_when_the_model_is_slow_then_the_answer_is_delivered(bench: Make) -> None:
