@@ -4,9 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-JAVA = ["/opt/java/bin/java", "-Dlog4j2.configurationFile=/opt/kafka/config/log4j2.properties"]
+JAVA = ["/opt/java/bin/java", "-Dlog4j2.configurationFile=/etc/kafka/docker/log4j2.properties"]
 CLASSES = ["-cp", "/opt/kafka/libs/*"]
-PROPERTIES = Path("/etc/kafka/kafka.properties")
+PROPERTIES = Path("/opt/kafka/config/server.properties")
 NOT_SETTINGS = {"KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_OPTS"}
 
 

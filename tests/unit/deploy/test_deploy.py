@@ -15,7 +15,7 @@ from tests.unit.deploy.supervision import script
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-ROLES = ["feed", "runner", "gateway", "recorder", "broker-sim"]
+ROLES = ["feed", "runner", "gateway", "recorder", "broker-sim", "console"]
 
 
 @pytest.mark.parametrize(
