@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import struct
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from service.transport.topics import TransportError
 
 _MAX_FRAME: Final = 16 * 1024 * 1024
 _MAX_UNREAD: Final = 64 * 1024 * 1024
+_AT_ONCE: Final = 32
+"""Messages of one peer in one turn of the loop."""
 _UNIX_PATH_MAX: Final = 107
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._on_bad = on_bad
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._behind = self._paused = False
         self.name = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,11 +78,19 @@ class Connection(asyncio.Protocol):
             self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
-        buffer = self._buffer
-        buffer += data
+        self._buffer += data
+        if not self._behind:
+            self._take(_AT_ONCE)
+
+    def _take(self, most: float) -> None:
+        """Hand over so many messages; what is left waits a turn of the loop, and the socket with it.
+
+        One peer that never stops talking must not keep the loop from a kill, a report or another peer.
+        """
+        buffer, taken = self._buffer, 0
         at, end = 0, len(buffer)
         try:
-            while end - at >= 4:
+            while end - at >= 4 and taken < most:
                 size = int.from_bytes(buffer[at : at + 4], "big")
                 if size > _MAX_FRAME:
                     self._bad(bytes(buffer[at : at + 64]), f"a frame of {size} bytes exceeds {_MAX_FRAME}")
@@ -89,6 +101,7 @@ class Connection(asyncio.Protocol):
                     return
                 frame = bytes(buffer[at + 4 : at + 4 + size])
                 at += 4 + size
+                taken += 1
                 try:
                     message = self._decode(frame)
                 except DecodeError as error:
@@ -97,6 +110,28 @@ class Connection(asyncio.Protocol):
                 self._on_message(self, message)
         finally:
             del buffer[:at]
+        if taken >= most and buffer:
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        self._behind = True
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._behind = False
+        if self._transport is None:
+            return  # what was left has been taken as the connection ended
+        try:
+            self._take(_AT_ONCE)
+        except BaseException:
+            self._transport.abort()
+            raise
+        if self._paused and not self._behind and self.open:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _bad(self, frame: bytes, reason: str) -> None:
         log.warning("%s: %s", self.name, reason)
@@ -107,8 +142,11 @@ class Connection(asyncio.Protocol):
         if exc is not None:
             log.info("%s: connection lost: %s", self.name, exc)
         self._transport = None
-        if self._on_close is not None:
-            self._on_close(self)
+        try:
+            self._take(math.inf)
+        finally:
+            if self._on_close is not None:
+                self._on_close(self)
 
     @property
     def open(self) -> bool:

@@ -133,3 +133,52 @@ async def test_tcp_works_as_well() -> None:
     assert answers == [SYNCED]
     await client.stop()
     await server.stop()
+
+
+def frames(number: int) -> bytes:
+    """So many introductions, as bytes on the wire."""
+    each = [encode(RunnerHello(runner_id="r", ts_utc=n)) for n in range(number)]
+    return b"".join(len(one).to_bytes(4, "big") + one for one in each)
+
+
+async def test_one_peer_that_never_stops_talking_leaves_the_loop_to_others(
+    address: str, tmp_path: Path
+) -> None:
+    happened: list[int] = []
+
+    def heard(_: Connection, message: Any) -> None:
+        if not happened:
+            asyncio.get_running_loop().call_soon(happened.append, -1)
+        happened.append(message.ts_utc)
+
+    server = StreamServer(address, to_gateway, on_message=heard)
+    await server.start()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(tmp_path / "s.sock"))
+        peer.sendall(frames(1000))
+        await until(lambda: len(happened) == 1001)
+        assert happened.index(-1) <= 64
+        happened.remove(-1)
+        assert happened == list(range(1000))
+        peer.sendall(frames(1))  # and it is read again
+        await until(lambda: len(happened) == 1001)
+    await server.stop()
+
+
+async def test_what_a_peer_said_before_it_went_is_heard_to_the_end(address: str, tmp_path: Path) -> None:
+    heard: list[int] = []
+    closed: list[int] = []
+    server = StreamServer(
+        address,
+        to_gateway,
+        on_message=lambda _, message: heard.append(message.ts_utc),
+        on_close=lambda _: closed.append(len(heard)),
+    )
+    await server.start()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(tmp_path / "s.sock"))
+        peer.sendall(frames(1000))
+    await until(lambda: closed)
+    assert closed == [1000]
+    assert heard == list(range(1000))
+    await server.stop()
