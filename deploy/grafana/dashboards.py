@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 FOLDER: Final = Path(__file__).resolve().parent / "dashboards"
 SOURCE: Final = {"type": "prometheus", "uid": "prometheus"}
 WIDTH: Final = 24
+CONSOLE: Final = "http://127.0.0.1:8070"
+"""Where single fills and decisions are shown; as docker-compose.yml publishes it."""
 LEGS: Final = ("feed_to_runner", "decide", "hop", "gate", "journal", "wire", "acknowledge")
 
 
@@ -431,7 +433,8 @@ def render(uid: str) -> str:
                 "tags": ["slipstream"],
                 "asDropdown": False,
                 "keepTime": True,
-            }
+            },
+            {"type": "link", "title": "Console", "url": CONSOLE, "targetBlank": True},
         ],
         "panels": placed,
     }
