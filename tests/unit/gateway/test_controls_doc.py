@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.risk import Code
+from service.model.time import HOUR, MILLISECOND, SECOND
+from service.risk import Code, ceilings
 
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = [
@@ -34,3 +35,22 @@ def test_what_is_done_names_its_test_and_what_is_not_says_so(row: list[str]) -> 
         assert "tests/" in row[4]
     if status == "open":
         assert not row[2]
+
+
+TIMES = {"MAX_LOCATE_AHEAD": (HOUR, "hours"), "MIN_ALIKE_WINDOW": (MILLISECOND, "ms")} | dict.fromkeys(
+    ("MAX_HEARTBEAT_AGE", "MAX_REFERENCE_AGE", "CLOCK_AHEAD"), (SECOND, "s")
+)
+CEILINGS = [name for name in vars(ceilings) if name.startswith(("MAX_", "MIN_")) or name == "CLOCK_AHEAD"]
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+def test_every_ceiling_stands_there_with_its_value_and_its_reason(name: str) -> None:
+    text = (ROOT / "docs" / "controls.md").read_text()
+    table = text.partition("| ceiling | value | why |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    unit, symbol = TIMES.get(name, (1, ""))
+    value = f"{int(getattr(ceilings, name)) // unit:,} {symbol}".strip()
+    assert any(
+        re.search(rf"(?<![\d,]){re.escape(value)}(?![\d,]*\d)", line) and line.split("|")[3].strip()
+        for line in table
+    ), value
+    assert len(table) + 2 >= len(CEILINGS), "a row each, but for the two of a calm market and of look-alikes"
