@@ -218,13 +218,13 @@ def check_trading(stack: Stack) -> None:
         "--quantity",
         "2000",
         "--duration",
-        "90",
+        "450",
     )
     check("working" in stack.desk(*parent, "--id", "RULE", "--policy", "twap"), "a parent for TWAP is taken")
     check(
         "working" in stack.desk(*parent, "--id", "MODEL", "--policy", "timing"), "one for the model is taken"
     )
-    until("both are filled", lambda: stack.position("AURA") == 4000)
+    until("both are filled", lambda: stack.position("AURA") == 4000, timeout=300.0)
 
 
 def check_limits(stack: Stack, services: tuple[str, ...]) -> None:
@@ -256,7 +256,7 @@ def check_console(stack: Stack, deployment: Deployment | None) -> None:
             raise CheckFailed(f"alice is let in with {password!r}")
     alice = page(stack, deployment, "alice")
     ticket = {"symbol": "AURA", "side": "buy", "quantity": 500, "policy": "twap", "account": "NW-1"}
-    ticket["parameters"] = {"duration": "60"}
+    ticket["parameters"] = {"duration": "300"}
     made = alice.send("/api/parents", {**ticket, "id": "PAGE", "reason": "compose test"})
     check(made["parent"] == "PAGE", "a parent is handed in at the console", made)
     until(
@@ -394,7 +394,7 @@ def run(stack: Stack, clone_dir: Path, services: tuple[str, ...], deployment: De
     check_limits(stack, services)
     step("trade")
     check_trading(stack)
-    said = stack.exec("gateway", "slipstream", "breaks")
+    said = stack.exec("gateway", "slipstream", "orders", "breaks")
     check("is up" in said and "agree" in said, "the drop copy is up and agrees", said)
     check(
         "new orders are denied" not in stack.status(),
