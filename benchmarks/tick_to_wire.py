@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,18 +103,20 @@ def processes(folder: Path) -> Iterator[Processes]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Latencies of one run in microseconds, and whether it counts."""
+    """Latencies of one run in microseconds, in order of sending, and whether it counts."""
 
     quantiles: Quantiles
     orders_per_second: float
     others: float
+    latencies: tuple[float, ...] = ()
 
 
 def summarise(latencies_ns: list[int], others: float, seconds: float = SECONDS) -> Run:
     """Leave out the warm-up's share at the front of what took ``seconds``."""
     kept = latencies_ns[int(len(latencies_ns) * WARM_UP / SECONDS) :]
     rate = len(kept) / (seconds * (1 - WARM_UP / SECONDS))
-    return Run(Quantiles.of([ns / 1000 for ns in kept]), rate, others)
+    micros = tuple(ns / 1000 for ns in kept)
+    return Run(Quantiles.of(micros), rate, others, micros)
 
 
 def load(children: Processes, kafka: str, prefix: str) -> subprocess.Popen[bytes]:
@@ -181,7 +184,11 @@ def plugin(folder: Path) -> Path:
     return site
 
 
-async def ours(kafka: str, folder: Path) -> Run:
+Beside = Callable[[Processes, str, str, Path], AbstractAsyncContextManager[None]]
+"""What runs beside the roles; from the children, Kafka, the topics' prefix and the run folder."""
+
+
+async def ours(kafka: str, folder: Path, *, beside: Beside | None = None) -> Run:
     """One run of the real roles."""
     prefix = f"ours-{folder.name}."
     await ensure_topics(kafka, prefix)
@@ -189,7 +196,8 @@ async def ours(kafka: str, folder: Path) -> Run:
     common = ["--run-dir", str(folder), "--kafka", kafka, "--topic-prefix", prefix]
     common += ["--reference", str(reference_file(folder)), "--realtime-priority", str(REALTIME)]
     path = os.pathsep.join([str(plugin(folder)), str(ROOT)])
-    with processes(folder) as children:
+    async with contextlib.AsyncExitStack() as stack:
+        children = stack.enter_context(processes(folder))
         children.start("acceptor", "benchmarks.bare_chain", "acceptor", str(port), str(folder))
         children.start(
             "gateway", "service.cli", "run", "gateway", *common,
@@ -198,6 +206,8 @@ async def ours(kafka: str, folder: Path) -> Run:
         children.start("runner", "service.cli", "run", "runner", *common, PYTHONPATH=path)
         for role in ("gateway", "runner"):
             await children.wait_for(folder / "ready" / role)
+        if beside is not None:
+            await stack.enter_async_context(beside(children, kafka, prefix, folder))
         out = Producer(kafka, client="bench", prefix=prefix)
         await out.start()
         await out.partitions(PARENTS)
