@@ -15,8 +15,10 @@ from litestar.static_files import create_static_files_router
 from service.console.errors import HANDLERS
 from service.console.push import live
 from service.console.routes_gateway import AlarmRoutes, GatewayRoutes, MarketRoutes
+from service.console.routes_hands import HandRoutes
 from service.console.routes_parents import ParentRoutes
 from service.console.routes_session import SessionRoutes
+from service.console.routes_staging import StagingRoutes
 from service.console.state import COOKIE, CSRF_HEADER, Authenticate, Console
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -63,6 +65,8 @@ def build(console: Console) -> Litestar:
             health,
             SessionRoutes,
             ParentRoutes,
+            HandRoutes,
+            StagingRoutes,
             GatewayRoutes,
             AlarmRoutes,
             MarketRoutes,

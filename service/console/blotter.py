@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from service.console.curves import Curves
-from service.console.rows import AlarmRow, ChildRow, DecisionRow, FillRow, MarketRow, ParentRow, Row
+from service.console.rows import AlarmRow, ChildRow, DecisionRow, FillRow, MarketRow, ParentRow
+from service.console.staging import StagedRow, Staging
 from service.model.events import (
     Alarm,
     ChildAccepted,
@@ -41,7 +42,10 @@ from service.model.market import BookSnapshot, FeedHeartbeat, ReferenceSnapshot,
 from service.model.parameters import Parameters
 from service.model.records import AuditEntry, Decision
 from service.model.reference import Reference
+from service.model.stream import person_of
 from service.model.time import SessionClock
+
+Row = ParentRow | ChildRow | FillRow | AlarmRow | MarketRow | StagedRow
 
 ACKNOWLEDGE: Final = "acknowledge alarm"
 CLOSE: Final = "close alarm"
@@ -74,6 +78,7 @@ class Blotter:
         self.markets: dict[str, MarketRow] = {}
         self.decisions: defaultdict[str, deque[DecisionRow]] = defaultdict(lambda: deque(maxlen=_DECISIONS))
         self.curves = Curves()
+        self.staging = Staging(lambda row: self.touch("staged", row.id, row))
         self.clock: SessionClock | None = None
         self.heartbeat: FeedHeartbeat | None = None
         self.sessions: dict[str, bool] = {}
@@ -150,6 +155,7 @@ class Blotter:
     # Parents
 
     def _parent(self, event: ParentAdmitted | ParentChanged | ParentClosed | ParentRefused) -> None:
+        self.staging.parent(event)
         if isinstance(event, ParentRefused):
             self.refused[event.command_id] = event
             if len(self.refused) > _MOST_CLOSED_ALARMS:
@@ -162,7 +168,7 @@ class Blotter:
             row = self.parents[order.id] = self._new_row(state, event)
         if state.version >= row.version:
             self._take(row, state)
-        if isinstance(event, ParentChanged) and event.change.startswith("pause"):
+        if isinstance(event, ParentChanged) and event.change in ("paused", "taken over"):
             row.reason = f"{event.change} by {event.by}{f': {event.reason}' if event.reason else ''}"
         elif isinstance(event, ParentChanged):
             row.reason = event.reason
@@ -204,7 +210,7 @@ class Blotter:
         self.snapshots[row.id] = state
         order = state.parent
         row.version, row.status = state.version, state.status.value
-        row.quantity, row.policy = order.quantity, order.policy
+        row.quantity, row.policy, row.taken_over = order.quantity, order.policy, person_of(state.hand)
         row.window_start, row.window_end = state.window_start, state.window_end
         row.arrival_price, row.arrival_volume = state.arrival_price, state.arrival_volume
         row.parameters = set_parameters(order.parameters)
@@ -382,7 +388,8 @@ class Blotter:
         return closure is not None and closure[2] <= utc
 
     def _audited(self, entry: AuditEntry) -> None:
-        """Acknowledgements and closures, of this console or another, are what ``audit.v1`` says."""
+        """Acknowledgements, closures and tickets, of this console or another, are what ``audit.v1`` says."""
+        self.staging.audited(entry)
         if entry.action not in (ACKNOWLEDGE, CLOSE) or entry.outcome != "done":
             return
         alarm_id = entry.target.rpartition(" ")[2]

@@ -17,6 +17,7 @@ import msgspec
 
 from service.console.blotter import Blotter
 from service.console.desk import DeskError, instrument
+from service.console.hands import Hands
 from service.console.rows import Head
 from service.gateway import control_client
 from service.gateway.control import StatusReply
@@ -24,7 +25,10 @@ from service.gateway.control_client import ControlError
 from service.model.events import ParentClosed, ParentEvent
 from service.model.message import Message
 from service.model.orders import NewParent, ParentCommand
+from service.model.records import Decision
 from service.model.reference import Reference
+from service.model.stream import person_of
+from service.settings import stream_address
 from service.transport.consumer import Reader
 from service.transport.producer import Producer
 from service.transport.topics import AUDIT, DECISIONS, MD, ORDERS, PARENTS, REF, RISK
@@ -60,6 +64,7 @@ class Hub:
         self.blotter = Blotter(reference)
         self.head = Head()
         self.status: StatusReply | None = None
+        self.hands = Hands(stream_address(run_dir))
         self._record = record
         self._market = market
         self._producer = producer
@@ -71,13 +76,12 @@ class Hub:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``."""
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(work)
-                for work in (self._read_record(), self._read(self._market), self._watch())
-            ]
+            works = (self._read_record(), self._read(self._market), self._watch(), self.hands.beat())
+            tasks = [group.create_task(work) for work in works]
             await stop.wait()
             for task in tasks:
                 task.cancel()
+        await self.hands.stop()
 
     async def caught_up(self) -> None:
         """Wait until what was on record before the console started has been read."""
@@ -109,6 +113,10 @@ class Hub:
             ) from None
         finally:
             del self._waiting[command.command_id]
+
+    def decided(self, decision: Decision) -> None:
+        """Put what a person has decided for a parent beside what policies decide."""
+        self._producer.send(DECISIONS, decision.parent_id.encode(), decision)
 
     def record(self, message: Message) -> None:
         """Put a line on ``audit.v1``."""
@@ -146,9 +154,10 @@ class Hub:
             if answer is not None and not answer.done():
                 answer.set_result(event)
         if self.blotter.rev != before:
-            self._wake()
+            self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Tell whoever watches that something has changed."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -161,7 +170,11 @@ class Hub:
             except (ControlError, OSError) as error:
                 self.status, reason = None, str(error)
             self.head = self._head(reason)
-            self._wake()
+            if self._caught_up.is_set():
+                # Whoever had a parent in hand when the console stopped is vouched for again.
+                parents = self.blotter.parents.values()
+                await self.hands.connect({p.taken_over for p in parents if p.taken_over and not p.ended})
+            self.wake()
             await asyncio.sleep(_POLL)
 
     def _head(self, gateway: str) -> Head:
@@ -184,7 +197,7 @@ class Hub:
             head.kills = [msgspec.structs.asdict(kill) for kill in status.kills]
             head.latched = status.latched
             head.proposals = [msgspec.structs.asdict(proposal) for proposal in status.proposals]
-            head.runners = list(status.runners)
+            head.runners = [name for name in status.runners if not person_of(name)]
             head.working, head.unknown = len(status.working), status.unknown
             head.limits_version = status.limits_version
         return head

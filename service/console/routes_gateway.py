@@ -87,7 +87,8 @@ def _plain(struct: msgspec.Struct) -> dict[str, Any]:
 def _order(order: msgspec.Struct) -> dict[str, Any]:
     plain = _plain(order)
     for name in ("side", "status", "ord_type", "time_in_force"):
-        plain[name] = getattr(order, name).name.lower()
+        if name in plain:
+            plain[name] = getattr(order, name).name.lower()
     return plain
 
 
@@ -113,6 +114,33 @@ class GatewayRoutes(Controller):
         console: Console = state.console
         reply = await control_client.exposure(console.hub.run_dir, console.wait)
         return [_exposure(row) for row in reply.rows]
+
+    @get("/held", guards=[needs(Right.SEE)], summary="Orders that a soft limit holds")
+    async def held(self, state: State) -> list[dict[str, Any]]:
+        console: Console = state.console
+        reply = await control_client.blocked(console.hub.run_dir, console.wait)
+        return [_plain(one) | {"order": _order(one.order)} for one in reply.blocked]
+
+    @post(
+        "/held/{child_id:str}/dismiss",
+        guards=[needs(Right.COUNTERSIGN), fresh],
+        status_code=200,
+        summary="Say no to one order that a soft limit holds",
+    )
+    async def dismiss(
+        self, request: Asking, child_id: FromPath[str], data: JSONBody[Comment], state: State
+    ) -> dict[str, int]:
+        console: Console = state.console
+        why = f"{request.user.name} at the console: {data.comment}"
+        with console.pressed(request.user, "dismiss held order", child_id, data.comment):
+            reply = await control_client.dismiss(console.hub.run_dir, child_id, why, console.wait)
+        return {"left": len(reply.blocked)}
+
+    @get("/breaks", guards=[needs(Right.SEE)], summary="Where trading session and drop copy differ")
+    async def breaks(self, state: State) -> list[dict[str, Any]]:
+        console: Console = state.console
+        reply = await control_client.breaks(console.hub.run_dir, console.wait)
+        return [_plain(one) for one in reply.breaks]
 
     @post("/reconcile", guards=[needs(Right.RECONCILE), fresh], status_code=200, summary="Ask the broker")
     async def reconcile(self, request: Asking, data: JSONBody[Comment], state: State) -> dict[str, int]:

@@ -48,13 +48,21 @@ class Ticket(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A change of a parent. ``version`` is the one that the person saw: moved on, nothing is done."""
+    """A change of a parent. ``version`` is the one that the person saw: moved on, nothing is done.
 
-    action: Literal["amend", "pause", "resume", "cancel"]
+    Attributes:
+        action: ``takeover`` stops the policy and lets this person alone send children; ``resume`` hands back.
+        policy: Of an amendment: works the parent from now on.
+        unset: Parameters, set now, that ``policy`` does not take: named, so that none is lost unseen.
+    """
+
+    action: Literal["amend", "pause", "resume", "cancel", "takeover"]
     version: Annotated[int, msgspec.Meta(ge=0)]
     reason: Words = ""
     quantity: Annotated[int, msgspec.Meta(gt=0)] | None = None
     changes: dict[str, str | int | float | bool] = {}
+    policy: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    unset: list[Annotated[str, msgspec.Meta(max_length=64)]] = []
     catch_up: CatchUp | None = None
 
 
@@ -80,7 +88,7 @@ class ParentPage(msgspec.Struct, kw_only=True):
     rest: Estimate | None
 
 
-def _instrument(hub: Hub, symbol: str) -> Instrument:
+def instrument_of(hub: Hub, symbol: str) -> Instrument:
     found = hub.reference.by_symbol.get(symbol)
     if found is None:
         raise Refusal(f"no instrument {symbol} in the reference file")
@@ -99,7 +107,7 @@ def new_parent(hub: Hub, ticket: Ticket, user: User) -> NewParent:
         raise Refusal(f"{user.name} has no trader's name in the file of users")
     if ticket.account not in hub.reference.by_account:
         raise Refusal(f"no account {ticket.account} in the reference file")
-    instrument = _instrument(hub, ticket.symbol)
+    instrument = instrument_of(hub, ticket.symbol)
     check_policy(ticket.policy, ticket.parameters)
     utc = time.time_ns()
     parent = ParentOrder(
@@ -130,7 +138,7 @@ def outcome(event: ParentEvent) -> Outcome:
 
 
 def _estimate(hub: Hub, order: ParentOrder, window: int, quantity: int) -> Estimate:
-    market, instrument = hub.blotter.markets.get(order.symbol), _instrument(hub, order.symbol)
+    market, instrument = hub.blotter.markets.get(order.symbol), instrument_of(hub, order.symbol)
     reference = market.reference if market is not None else 0
     return before_trading(
         quantity,
@@ -154,7 +162,33 @@ def _window(hub: Hub, order: ParentOrder) -> int:
     return max(0, end - start)
 
 
-def _mine(hub: Hub, user: User, parent: ParentRow) -> None:
+def amendment(hub: Hub, row: ParentRow, data: Change) -> dict[str, Any]:
+    """Fields of the command that amends a parent so.
+
+    Raises:
+        Refusal: There is nothing to amend, or the new policy does not take a parameter that is set.
+        DeskError: No such policy.
+        ParameterError: A parameter cannot be used.
+    """
+    if data.quantity is None and not data.changes and data.policy is None:
+        raise Refusal("nothing to amend: give a quantity, a parameter or a policy")
+    if data.unset and data.policy is None:
+        raise Refusal("parameters are unset by a change of policy alone")
+    if data.policy is not None:
+        check_policy(data.policy, data.changes)
+        takes = discover().policies[data.policy].takes
+        left = [name for name in row.parameters if name not in takes and name not in data.unset]
+        if left:
+            raise Refusal(f"{data.policy} takes no {', '.join(left)}: name what falls away in unset")
+    return {
+        "quantity": data.quantity,
+        "changes": parameters(data.changes, instrument_of(hub, row.symbol)),
+        "policy": data.policy,
+        "unset": tuple(data.unset),
+    }
+
+
+def mine(hub: Hub, user: User, parent: ParentRow) -> None:
     """Refuse what is somebody else's.
 
     Raises:
@@ -205,7 +239,7 @@ class ParentRoutes(Controller):
         row, known = blotter.parents.get(parent_id), blotter.snapshots.get(parent_id)
         if row is None or known is None:
             raise NotFoundException(f"no parent {parent_id} was ever admitted here")
-        instrument, market = _instrument(hub, row.symbol), blotter.markets.get(row.symbol)
+        instrument, market = instrument_of(hub, row.symbol), blotter.markets.get(row.symbol)
         minutes = max(0, row.window_end - row.window_start) / MINUTE
         policy = discover().policies.get(row.policy)
         left = max(0, row.quantity - row.filled)
@@ -232,7 +266,7 @@ class ParentRoutes(Controller):
         "/{parent_id:str}/change",
         guards=[needs(Right.TRADE), fresh],
         status_code=200,
-        summary="Amend, pause, resume or cancel",
+        summary="Amend, switch the policy, pause, take over, resume or cancel",
     )
     async def change(
         self, request: Asking, parent_id: FromPath[str], data: JSONBody[Change], state: State
@@ -242,23 +276,23 @@ class ParentRoutes(Controller):
         row = hub.blotter.parents.get(parent_id)
         if row is None:
             raise NotFoundException(f"no parent {parent_id} was ever admitted here")
-        _mine(hub, request.user, row)
+        mine(hub, request.user, row)
         # A cancel or a pause is never too late.
         if data.version != row.version and data.action in ("amend", "resume"):
             raise Conflict(f"{parent_id} is at version {row.version} now, you saw {data.version}: look again")
         fields: dict[str, Any] = {"reason": data.reason}
         if data.action == "amend":
-            if data.quantity is None and not data.changes:
-                raise Refusal("nothing to amend: give a quantity or a parameter")
-            fields |= {"quantity": data.quantity}
-            fields |= {"changes": parameters(data.changes, _instrument(hub, row.symbol))}
-        elif data.quantity is not None or data.changes:
-            raise Refusal(f"{data.action} changes neither quantity nor parameters")
+            fields |= amendment(hub, row, data)
+        elif data.quantity is not None or data.changes or data.policy or data.unset:
+            raise Refusal(f"{data.action} changes neither quantity nor parameters nor policy")
         if data.action == "resume":
             if data.catch_up is None:
                 raise Refusal("say what becomes of what was missed: catch_up is skip, spread or at_once")
             fields |= {"catch_up": data.catch_up}
-        given = command(data.action, parent_id, row.symbol, request.user.name, **fields)
+        action = data.action
+        if action == "takeover":
+            action, fields = "pause", fields | {"by_hand": True}
+        given = command(action, parent_id, row.symbol, request.user.name, **fields)
         with console.pressed(request.user, f"{data.action} parent", parent_id, data.reason):
             return outcome(await hub.command(given, console.wait))
 

@@ -21,6 +21,7 @@ class ParentRow(msgspec.Struct, kw_only=True):
         window_start, window_end, began, ended: Market time; 0 where it is not known or not over.
         market_volume, market_money: Eligible prints since it began, if the console has seen them all.
         last_action, last_reason: Of its newest decision.
+        taken_over: Who works it by hand; empty while its policy does.
     """
 
     id: str
@@ -192,6 +193,3 @@ class Head(msgspec.Struct, kw_only=True):
     limits_version: str = ""
     stale: bool = False
     open_alarms: int = 0
-
-
-Row = ParentRow | ChildRow | FillRow | AlarmRow | MarketRow

@@ -35,7 +35,7 @@ class Console:
         origins: Where the page may come from, as browsers write it (``http://127.0.0.1:8060``).
         secure: The cookie goes over TLS alone.
         wait: Seconds to wait for the gateway's answer to a parent command.
-        lists: Parents that wait for their release, by list.
+        releasing: Tickets whose release is under way.
     """
 
     hub: Hub
@@ -43,21 +43,28 @@ class Console:
     origins: frozenset[str]
     secure: bool
     wait: float = 10.0
-    staged: dict[str, Any] = field(default_factory=dict)
-    templates: dict[str, Any] = field(default_factory=dict)
+    releasing: set[str] = field(default_factory=set)
 
-    def say(self, user: User, action: str, target: str, reason: str) -> None:
-        """Put what somebody says of an alarm on record; the rows follow from the record."""
+    def say(
+        self, user: User, action: str, target: str, reason: str, *, detail: str = "", after: int = 0
+    ) -> None:
+        """Put what somebody does to a row on record; the rows follow from the record.
+
+        Args:
+            after: UTC of what was done to it before; this is later, whatever the clock says.
+        """
         entry = AuditEntry(
             who=f"console:{user.name}",
             action=action,
             target=target,
             reason=reason,
             outcome="done",
-            ts_utc=time.time_ns(),
+            ts_utc=max(time.time_ns(), after + 1),
+            detail=detail,
         )
         self.hub.record(entry)
         self.hub.blotter.apply(entry)
+        self.hub.wake()
 
     @contextlib.contextmanager
     def pressed(self, user: User, action: str, target: str, reason: str) -> Iterator[None]:

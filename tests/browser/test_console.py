@@ -80,6 +80,33 @@ async def test_a_day_at_the_console(desk: Desk) -> None:
     await done(trader)
     await state_is(trader, "working")
 
+    # Another policy takes it up; then a person does, through the same gate, and hands it back.
+    await trader.keyboard.press("a")
+    await trader.select_option("#a-policy", "twap")
+    await expect(trader.locator("dialog[open]")).to_contain_text("vwap's children are cancelled")
+    await submit(trader)
+    await done(trader)
+    await expect(trader.locator("main h2").first).to_contain_text("by twap")
+    await trader.keyboard.press("t")
+    await submit(trader)
+    await done(trader)
+    await state_is(trader, "by hand: alice")
+    await trader.keyboard.press("o")
+    await trader.fill("#h-quantity", "10")
+    await trader.fill("#h-price", "1")
+    await submit(trader)
+    await expect(trader.locator("dialog .error")).to_contain_text("C1 ")
+    await trader.fill("#h-price", "")
+    await trader.select_option("#h-tif", "ioc")
+    await picture(trader, "by-hand")
+    await submit(trader)
+    await done(trader)
+    await expect(trader.locator(".vrow", has_text="by hand of alice").first).to_be_visible()
+    await trader.keyboard.press("r")
+    await submit(trader)
+    await done(trader)
+    await state_is(trader, "working")
+
     # A kill has to be typed. It stops everything, and says so on every page.
     await trader.keyboard.press("K")
     await trader.fill("#k-typed", "al")
@@ -137,6 +164,30 @@ async def test_a_day_at_the_console(desk: Desk) -> None:
     await picture(trader, "market")
     assert desk.errors == []
     assert desk.elsewhere == []
+
+
+async def test_a_ticket_is_staged_by_one_and_released_by_another(desk: Desk) -> None:
+    head = await desk.page("bob")
+    await head.keyboard.press("n")
+    await head.fill("#t-quantity", "500")
+    await head.select_option("#t-policy", "twap")
+    await head.fill("dialog [name=duration]", "1500")
+    await head.click("#t-stage")
+    await done(head)
+    trader = await desk.page("alice")
+    await trader.click("#tab-tickets")
+    ticket = trader.locator(".vrow[data-key^='S-']").first
+    await ticket.click()
+    await expect(trader.locator("#s-release")).to_be_disabled()
+    await trader.click("#s-claim")
+    await expect(ticket).to_contain_text("claimed")
+    await picture(trader, "tickets")
+    await trader.click("#s-release")
+    await trader.click("#tab-parents")
+    await expect(trader.locator(".vrow[data-key^='S-']").first).to_contain_text("alice")
+    await trader.click("#tab-risk")
+    await expect(trader.locator("main")).to_contain_text("Held by a soft limit")
+    assert desk.errors == []
 
 
 async def test_a_page_when_the_console_dies_says_so_and_comes_back(desk: Desk) -> None:

@@ -22,6 +22,13 @@ NEEDS = {
     ("POST", "/api/parents"): Right.TRADE,
     ("POST", "/api/parents/estimate"): Right.TRADE,
     ("POST", "/api/parents/{parent_id}/change"): Right.TRADE,
+    ("POST", "/api/parents/{parent_id}/orders"): Right.TRADE,
+    ("POST", "/api/parents/{parent_id}/orders/{child_id}/cancel"): Right.TRADE,
+    ("POST", "/api/staging"): Right.TRADE,
+    ("POST", "/api/staging/{ticket_id}/act"): Right.TRADE,
+    ("POST", "/api/staging/{ticket_id}/release"): Right.TRADE,
+    ("POST", "/api/staging/lists/{name}/release"): Right.TRADE,
+    ("POST", "/api/gateway/held/{child_id}/dismiss"): Right.COUNTERSIGN,
     ("POST", "/api/gateway/kill"): Right.KILL,
     ("POST", "/api/gateway/reconcile"): Right.RECONCILE,
     ("GET", "/api/gateway/challenge"): Right.COUNTERSIGN,
@@ -62,7 +69,8 @@ async def login(client: AsyncTestClient[Litestar], name: str) -> dict[str, str]:
 
 
 def path_of(template: str) -> str:
-    return template.replace("{parent_id}", "P1").replace("{proposal}", "1").replace("{alarm_id}", "A1")
+    names = {"parent_id": "P1", "child_id": "P1.1", "ticket_id": "S1", "name": "L", "proposal": "1"}
+    return template.format(**names, alarm_id="A1")
 
 
 async def send(client: AsyncTestClient[Litestar], method: str, path: str, headers: dict[str, str]) -> Any:

@@ -7,6 +7,7 @@ import { dialog, kill } from "./views/dialogs.js";
 import { alarms, market, risk } from "./views/others.js";
 import { parent } from "./views/parent.js";
 import { parents } from "./views/parents.js";
+import { tickets } from "./views/tickets.js";
 
 const app = document.getElementById("app");
 const THEME = "slipstream.theme";
@@ -51,7 +52,7 @@ function leave() {
   document.querySelectorAll("dialog").forEach((node) => node.remove());
 }
 
-const TABS = { parents: "Parents", market: "Market", risk: "Risk", alarms: "Alarms" };
+const TABS = { parents: "Parents", market: "Market", risk: "Risk", alarms: "Alarms", tickets: "Tickets" };
 let main, tabs, facts, banners;
 
 function frame() {
@@ -93,16 +94,16 @@ function route() {
   const [name, id] = location.hash.replace("#", "").split("/");
   view?.close?.();
   const open = (parentId) => { location.hash = `parent/${parentId}`; };
-  view = name === "parent" && id ? parent(decodeURIComponent(id), { back: () => { location.hash = "parents"; } }) : name === "market" ? market() : name === "risk" ? risk() : name === "alarms" ? alarms() : parents({ open });
+  view = name === "parent" && id ? parent(decodeURIComponent(id), { back: () => { location.hash = "parents"; } }) : name === "market" ? market() : name === "risk" ? risk() : name === "alarms" ? alarms() : name === "tickets" ? tickets() : parents({ open });
   for (const key of Object.keys(TABS)) document.getElementById(`tab-${key}`).setAttribute("aria-selected", String(key === name || (key === "parents" && !(name in TABS))));
   main.replaceChildren(view.node);
-  view.draw(new Set(["head", "parent", "child", "fill", "alarm", "market"]));
+  view.draw(new Set(["head", "parent", "child", "fill", "alarm", "market", "staged"]));
   head();
   view.focus?.();
 }
 
 function help() {
-  const lines = [["1 - 4", "parents, market, risk, alarms"], ["n", "new parent"], ["/", "filter"], ["j k or arrows", "move in a table"], ["Enter", "open the selected parent"], ["a p r x", "amend, pause, resume, cancel it"], ["Shift+K", "kill"], ["Esc", "back"]];
+  const lines = [["1 - 5", "parents, market, risk, alarms, tickets"], ["n", "new parent"], ["/", "filter"], ["j k or arrows", "move in a table"], ["Enter", "open the selected parent"], ["a p r x", "amend, pause, resume, cancel it"], ["t o", "on a parent's page: take over, order by hand"], ["Shift+K", "kill"], ["Esc", "back"]];
   dialog("Keys", [el("table", {}, el("tbody", {}, ...lines.map(([key, what]) => el("tr", {}, el("td", {}, el("kbd", {}, key)), el("td", {}, what)))))], { submit: "OK", onSubmit: async () => {} });
 }
 

@@ -1,13 +1,13 @@
 // What the page knows: rows by kind and id, and who wants to hear of changes. Views are drawn once a frame.
 
-export const rows = { parent: new Map(), child: new Map(), fill: new Map(), alarm: new Map(), market: new Map() };
+export const rows = { parent: new Map(), child: new Map(), fill: new Map(), alarm: new Map(), market: new Map(), staged: new Map() };
 export const state = { head: {}, me: null, reference: { instruments: [], accounts: [] }, policies: [], link: "away" };
 
 // Children and fills by their parent, so that a view looks at those of one alone.
 const byParent = { child: new Map(), fill: new Map() };
 const MOST = { child: 20000, fill: 20000 };
 
-const idOf = { parent: (r) => r.id, child: (r) => r.id, fill: (r) => r.symbol + " " + r.exec_id, alarm: (r) => r.id, market: (r) => r.symbol };
+const idOf = { parent: (r) => r.id, child: (r) => r.id, fill: (r) => r.symbol + " " + r.exec_id, alarm: (r) => r.id, market: (r) => r.symbol, staged: (r) => r.id };
 const listeners = new Set();
 let pending = false;
 const dirty = new Set();

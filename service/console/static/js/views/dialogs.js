@@ -96,10 +96,20 @@ export function ticket(preset = {}) {
     saved.append(el("option", { value: name }, name));
     toast(`template ${name} kept in this browser`);
   } }, "Keep as template");
+  const list = el("input", { name: "list", id: "t-list", autocomplete: "off", maxLength: 32, placeholder: "list, if it has one" });
+  const stage = el("button", { type: "button", id: "t-stage", onclick: async () => {
+    try {
+      const kept = await post("/api/staging", { ticket: body(), list: list.value.trim() });
+      toast(`${kept.id} is staged for the desk`);
+      node.close();
+    } catch (problem) {
+      estimate.replaceChildren(el("div", { class: "bad wrap" }, problem.message));
+    }
+  } }, "Stage, do not send");
   const node = dialog("New parent", [
     el("div", { class: "fields" }, field("symbol", symbol), field("side", side), field("quantity [lots]", quantity), field("policy", policy), field("account", account), field("template", saved)),
     about, fields, estimate,
-    el("div", { class: "bar" }, keep, el("button", { type: "button", id: "t-price", onclick: price_it }, "Estimate")),
+    el("div", { class: "bar" }, keep, el("button", { type: "button", id: "t-price", onclick: price_it }, "Estimate"), list, stage),
   ], { submit: "Start", onSubmit: async () => {
     const made = await post("/api/parents", body());
     toast(`${made.parent} is ${made.status}`);
@@ -111,20 +121,32 @@ export function ticket(preset = {}) {
 }
 
 export function amend(row) {
-  const chosen = state.policies.find((p) => p.name === row.policy);
-  const takes = (chosen?.takes || []).filter((p) => p.amendable);
+  const policy = el("select", { name: "policy", id: "a-policy" }, ...state.policies.map((p) => el("option", { value: p.name, title: p.description }, p.name)));
+  policy.value = row.policy;
+  const falls = el("div", { class: "warn wrap" }), fields = el("div", { class: "fields" });
+  let inputs = [], unset = [];
   const quantity = el("input", { name: "quantity", type: "number", min: 1, placeholder: String(row.quantity), id: "a-quantity" });
-  const inputs = takes.map((p) => {
-    const input = parameterInput(p);
-    if (row.parameters[p.name] !== undefined && input.tagName === "INPUT") input.placeholder = `now ${row.parameters[p.name]}`;
-    return input;
-  });
   const reason = reasonField(false);
+  function offer() {
+    const chosen = state.policies.find((p) => p.name === policy.value), takes = (chosen?.takes || []).filter((p) => p.amendable);
+    const taken = new Set((chosen?.takes || []).map((p) => p.name));
+    unset = policy.value === row.policy ? [] : Object.keys(row.parameters).filter((name) => !taken.has(name));
+    falls.textContent = policy.value === row.policy ? "" : `${row.policy}'s children are cancelled and ${policy.value} goes on.${unset.length ? ` What falls away: ${unset.join(", ")}.` : ""}`;
+    inputs = takes.map((p) => {
+      const input = parameterInput(p);
+      if (row.parameters[p.name] !== undefined && input.tagName === "INPUT") input.placeholder = `now ${row.parameters[p.name]}`;
+      return input;
+    });
+    fields.replaceChildren(field("quantity [lots]", quantity), field("policy", policy), ...takes.map((p, i) => field(`${p.name.replaceAll("_", " ")} [${p.unit}]`, inputs[i], p.help)), field("reason", reason));
+  }
+  policy.addEventListener("change", offer);
+  offer();
   return dialog(`Amend ${row.id}`, [
-    el("div", { class: "fields" }, field("quantity [lots]", quantity), ...takes.map((p, i) => field(`${p.name.replaceAll("_", " ")} [${p.unit}]`, inputs[i], p.help)), field("reason", reason)),
+    falls, fields,
   ], { submit: "Amend", onSubmit: async () => {
     const body = { action: "amend", version: row.version, reason: reason.value, changes: given(inputs) };
     if (quantity.value) body.quantity = Number(quantity.value);
+    if (policy.value !== row.policy) Object.assign(body, { policy: policy.value, unset });
     const made = await post(`/api/parents/${row.id}/change`, body);
     toast(`${made.parent} is at version ${made.version}`);
   } });
@@ -133,15 +155,47 @@ export function amend(row) {
 export function change(row, action) {
   const reason = reasonField(false);
   const catchUp = el("select", { name: "catch_up", id: "c-catch-up" }, ...[["skip", "skip what was missed"], ["spread", "spread it over the rest"], ["at_once", "send it at once"]].map(([v, t]) => el("option", { value: v }, t)));
-  const what = { pause: "Its children are cancelled; its schedule runs on.", resume: "Say what becomes of what was missed.", cancel: "Its children are cancelled, then it ends." }[action];
-  return dialog(`${action[0].toUpperCase()}${action.slice(1)} ${row.id}`, [
+  const what = { pause: "Its children are cancelled; its schedule runs on.", resume: row.taken_over ? "It is handed back: orders by hand are cancelled." : "Say what becomes of what was missed.", cancel: "Its children are cancelled, then it ends.", takeover: "Its policy stops, its children are cancelled, and only you send orders for it, through the same gate, until it is resumed." }[action];
+  const word = action === "takeover" ? "Take over" : action[0].toUpperCase() + action.slice(1);
+  return dialog(`${word} ${row.id}`, [
     el("div", { class: "dim" }, what),
     el("div", { class: "fields" }, ...(action === "resume" ? [field("what was missed", catchUp)] : []), field("reason", reason)),
-  ], { submit: action[0].toUpperCase() + action.slice(1), danger: action === "cancel", onSubmit: async () => {
+  ], { submit: word, danger: action === "cancel", onSubmit: async () => {
     const body = { action, version: row.version, reason: reason.value };
     if (action === "resume") body.catch_up = catchUp.value;
     const made = await post(`/api/parents/${row.id}/change`, body);
     toast(`${made.parent} is ${made.status}`);
+  } });
+}
+
+// One child by hand, of a parent that this person has taken over.
+export function handOrder(row) {
+  const quantity = el("input", { name: "quantity", id: "h-quantity", type: "number", min: 1, required: true });
+  const limit = el("input", { name: "price", id: "h-price", autocomplete: "off", placeholder: "empty: at market" });
+  const tif = el("select", { name: "time_in_force", id: "h-tif" }, el("option", { value: "day" }, "day"), el("option", { value: "ioc" }, "immediate or cancel"));
+  const reason = reasonField(false);
+  const node = dialog(`${row.side} ${row.symbol} by hand for ${row.id}`, [
+    el("div", { class: "dim" }, `${int(Math.max(0, row.quantity - row.filled - row.working))} lots are idle. The gate judges it like any other order.`),
+    el("div", { class: "fields" }, field("quantity [lots]", quantity), field("limit price", limit), field("time in force", tif), field("reason", reason)),
+  ], { submit: `Send ${row.side}`, onSubmit: async () => {
+    const made = await post(`/api/parents/${row.id}/orders`, { version: row.version, quantity: Number(quantity.value), price: limit.value.trim() || null, time_in_force: tif.value, reason: reason.value });
+    toast(`${made.child} is sent`);
+  } });
+  quantity.focus();
+  return node;
+}
+
+export function takeBack(child) {
+  const reason = reasonField(false);
+  return dialog(`Cancel ${child.id}`, [el("div", { class: "fields" }, field("reason", reason))], { submit: "Cancel this child", danger: true, onSubmit: async () => {
+    await post(`/api/parents/${child.parent}/orders/${child.id}/cancel`, { reason: reason.value });
+  } });
+}
+
+export function dismiss(held) {
+  const comment = reasonField(true);
+  return dialog(`Dismiss ${held.order.child_id}`, [el("div", { class: "wrap" }, `${held.terms}: ${held.detail}`), el("div", { class: "fields" }, field("reason", comment))], { submit: "Dismiss this one", danger: true, onSubmit: async () => {
+    await post(`/api/gateway/held/${held.order.child_id}/dismiss`, { comment: comment.value });
   } });
 }
 

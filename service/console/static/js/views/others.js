@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { el, int, price, time, toast } from "../format.js";
 import { may, rows, state } from "../store.js";
 import { Table } from "../table.js";
-import { approve, close_alarm, editLimits, propose } from "./dialogs.js";
+import { approve, close_alarm, dismiss, editLimits, propose } from "./dialogs.js";
 
 export function market() {
   const hosts = new Map(), node = el("div", { class: "grid three" });
@@ -36,11 +36,14 @@ export function market() {
 }
 
 export function risk() {
-  const kills = el("div"), proposals = el("div"), latched = el("div"), limits = el("div"), orders = el("div"), exposure = el("div");
+  const kills = el("div"), proposals = el("div"), latched = el("div"), limits = el("div"), orders = el("div"), exposure = el("div"), held = el("div"), breaks = el("div");
   const node = el("div", { class: "grid two" },
     el("div", { class: "panel" }, el("h2", {}, "Kills in force"), kills), el("div", { class: "panel" }, el("h2", {}, "Waiting for a second person"), proposals),
     el("div", { class: "panel" }, el("h2", {}, "Stopped by itself"), latched), el("div", { class: "panel" }, el("h2", {}, "Limits"), limits),
+    el("div", { class: "panel" }, el("h2", {}, "Held by a soft limit"), held), el("div", { class: "panel" }, el("h2", {}, "Breaks with the drop copy"), breaks),
     el("div", { class: "panel" }, el("h2", {}, "Exposure and limits used"), exposure), el("div", { class: "panel" }, el("h2", {}, "Orders at the broker"), orders));
+  const line = (text, ...more) => el("div", { class: "bar" }, el("span", { class: "grow wrap" }, text), ...more);
+  let waiting = "";
   const none = (text) => el("span", { class: "dim" }, text);
   let shown = "";
   function draw(dirty) {
@@ -48,7 +51,6 @@ export function risk() {
     const head = state.head, key = JSON.stringify([head.kills, head.proposals, head.latched, head.limits_version]);
     if (key === shown) return;
     shown = key;
-    const line = (text, ...more) => { const l = el("div", { class: "bar" }, el("span", { class: "grow wrap" }, text), ...more); return l; };
     kills.replaceChildren(...(head.kills?.length ? head.kills.map((k) => line(`${k.scope} by ${k.by}: ${k.reason} (${k.working} still work)`, el("button", { disabled: !may("countersign"), onclick: () => propose("release", k.scope) }, "Propose release"))) : [none("none")]));
     proposals.replaceChildren(...(head.proposals?.length ? head.proposals.map((p) => line(`${p.proposal}: ${p.action} ${p.target} by ${p.by}: ${p.reason}, until ${time(p.expires_utc)}`, el("button", { disabled: !may("countersign"), onclick: () => approve(p).catch((e) => toast(e.message)) }, "Approve"))) : [none("nothing")]));
     const off = Object.entries(head.latched || {});
@@ -56,6 +58,18 @@ export function risk() {
     limits.replaceChildren(line(`version ${head.limits_version || "not known"}`, el("button", { onclick: () => editLimits().catch((e) => toast(e.message)) }, may("countersign") ? "Show, or propose others" : "Show")));
   }
   async function ask() {
+    try {
+      const [wait, differ] = await Promise.all([get("/api/gateway/held"), get("/api/gateway/breaks")]);
+      // Drawn again when it has changed alone, so that no button goes from under a finger.
+      if (waiting !== (waiting = JSON.stringify([wait, differ]))) {
+        held.replaceChildren(...(wait.length ? wait.map((h) => line(`${h.terms}: ${h.detail}${h.proposal ? ` (proposal ${h.proposal} is open)` : ""}, until ${time(h.expires_utc)}`,
+          el("button", { disabled: !may("countersign") || Boolean(h.proposal), onclick: () => propose("override", h.terms) }, "Propose release"), el("button", { disabled: !may("countersign"), onclick: () => dismiss(h) }, "Dismiss"))) : [none("no order")]));
+        breaks.replaceChildren(...(differ.length ? differ.map((b) => line(`${b.id}: ${b.symbol} ${b.kind.replaceAll("_", " ")} ${b.child_id} ${b.differs}; ours ${b.ours || "nothing"}; theirs ${b.theirs || "nothing"}; ${int(b.claimed)} lots claimed`,
+          el("button", { disabled: !may("countersign"), onclick: () => propose("book", b.id) }, "Propose booking"))) : [none("none")]));
+      }
+    } catch (problem) {
+      held.replaceChildren(none(problem.message));
+    }
     try {
       const found = await get("/api/gateway/orders");
       orders.replaceChildren(...(found.length ? found.slice(0, 200).map((o) => el("div", { class: o.unknown ? "bad" : "" }, `${o.child_id} ${o.side} ${int(o.leaves_quantity)} of ${int(o.quantity)} ${o.symbol} at ${price(o.price, o.symbol) || "market"}: ${o.status.replaceAll("_", " ")} ${o.pending}${o.unknown ? " UNKNOWN" : ""}`)) : [none("no order works or is unknown")]));

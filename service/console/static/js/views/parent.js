@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { average, bps, el, int, money, participation, percent, price, shortfall, time, vwap, vwapSlippage } from "../format.js";
 import { may, of, rows, state } from "../store.js";
 import { Table } from "../table.js";
-import { amend, change, kill } from "./dialogs.js";
+import { amend, change, handOrder, kill, takeBack } from "./dialogs.js";
 import { childColumns, fillColumns } from "./parents.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -54,18 +54,19 @@ export function parent(id, { back }) {
   const buttons = {};
   const act = (name, label, key, run) => (buttons[name] = el("button", { id: `b-${name}`, onclick: () => run(rows.parent.get(id)) }, label, " ", el("kbd", {}, key)));
   const progressHost = el("div", { class: "chart" }), priceHost = el("div", { class: "chart" });
-  const children = new Table(childColumns, { key: (r) => r.id, height: "200px" });
+  const children = new Table(childColumns, { key: (r) => r.id, height: "200px", onOpen: (r) => !r.ended && may("trade") && takeBack(r) });
   const fills = new Table(fillColumns, { key: (r) => r.symbol + r.exec_id, height: "200px" });
   const decisions = new Table(decisionColumns, { key: (r) => `${r.ts_utc} ${r.child} ${r.action}`, height: "220px", empty: "no decisions yet" });
   const node = el("div", { class: "grid" },
     el("div", { class: "bar" }, el("button", { onclick: back }, "Back ", el("kbd", {}, "Esc")), title, el("span", { class: "grow" }),
       act("amend", "Amend", "a", amend), act("pause", "Pause", "p", (r) => change(r, "pause")), act("resume", "Resume", "r", (r) => change(r, "resume")), act("cancel", "Cancel", "x", (r) => change(r, "cancel")),
+      act("takeover", "Take over", "t", (r) => change(r, "takeover")), act("order", "Order by hand", "o", handOrder),
       el("button", { disabled: !may("kill"), onclick: () => kill(`parent=${id}`) }, "Kill this parent")),
     el("div", { class: "panel" }, stats),
     el("div", { class: "panel" }, el("h2", {}, "What the rest costs"), cost),
     el("div", { class: "grid two" }, el("div", { class: "panel" }, el("h2", {}, "Done against plan, lots"), progressHost), el("div", { class: "panel" }, el("h2", {}, "Mid and fills"), priceHost)),
     el("div", { class: "panel" }, el("h2", {}, "Decisions: what, why, on what"), decisions.element),
-    el("div", { class: "grid two" }, el("div", { class: "panel" }, el("h2", {}, "Children"), children.element), el("div", { class: "panel" }, el("h2", {}, "Fills"), fills.element)));
+    el("div", { class: "grid two" }, el("div", { class: "panel" }, el("h2", {}, "Children (double click takes one back)"), children.element), el("div", { class: "panel" }, el("h2", {}, "Fills"), fills.element)));
   let charts = null, gone = false, timer = 0;
 
   const stat = (name, value, cls) => el("div", { class: "stat" }, el("span", {}, name), el("b", { class: cls }, value || "-"));
@@ -74,13 +75,13 @@ export function parent(id, { back }) {
     title.className = row.side;
     const ahead = row.filled - row.target;
     stats.replaceChildren(
-      stat("state", row.status), stat("reason", row.reason || row.last_reason), stat("filled", `${int(row.filled)} (${percent(row.filled / row.quantity)})`), stat("working", int(row.working)),
+      stat("state", row.taken_over ? `by hand: ${row.taken_over}` : row.status, row.taken_over ? "warn" : ""), stat("reason", row.reason || row.last_reason), stat("filled", `${int(row.filled)} (${percent(row.filled / row.quantity)})`), stat("working", int(row.working)),
       stat("against schedule", row.ended ? "" : `${ahead >= 0 ? "+" : ""}${int(ahead)} lots`), stat("average", price(average(row), row.symbol)), stat("arrival", price(row.arrival_price, row.symbol)),
       stat("IS, bps", bps(shortfall(row))), stat("running VWAP", price(vwap(row), row.symbol)), stat("against VWAP, bps", bps(vwapSlippage(row))), stat("share of volume", percent(participation(row), 1)),
       stat("passive share", row.filled ? percent(row.passive / row.filled) : ""), stat("children", int(row.children)), stat("denied", int(row.denied)), stat("window", `${time(row.window_start)} to ${time(row.window_end)}`),
       stat("objective", row.objective), stat("model", row.model), stat("parameters", Object.entries(row.parameters).map(([k, v]) => `${k}=${v}`).join(" ")));
     const live = !row.ended && may("trade");
-    for (const [name, button] of Object.entries(buttons)) button.disabled = !live || (name === "pause" && row.status !== "working") || (name === "resume" && row.status !== "paused");
+    for (const [name, button] of Object.entries(buttons)) button.disabled = !live || (name === "pause" && row.status !== "working") || (name === "resume" && row.status !== "paused") || (name === "order" && row.taken_over !== state.me.name) || (name === "takeover" && row.taken_over === state.me.name);
   }
 
   function plot(page) {
@@ -131,5 +132,5 @@ export function parent(id, { back }) {
   }
   const resize = () => charts && [[charts.progress, progressHost], [charts.price, priceHost]].forEach(([c, host]) => c.setSize({ width: host.clientWidth, height: 230 }));
   addEventListener("resize", resize);
-  return { node, draw, keys: { a: () => buttons.amend.click(), p: () => buttons.pause.click(), r: () => buttons.resume.click(), x: () => buttons.cancel.click(), Escape: back }, close: () => { gone = true; clearTimeout(timer); removeEventListener("resize", resize); } };
+  return { node, draw, keys: { a: () => buttons.amend.click(), p: () => buttons.pause.click(), r: () => buttons.resume.click(), x: () => buttons.cancel.click(), t: () => buttons.takeover.click(), o: () => buttons.order.click(), Escape: back }, close: () => { gone = true; clearTimeout(timer); removeEventListener("resize", resize); } };
 }

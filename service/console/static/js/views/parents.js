@@ -39,7 +39,7 @@ const columns = [
   { name: "parent", width: "130px", text: (r) => r.id },
   { name: "side", width: "48px", text: (r) => r.side, cls: sided },
   { name: "symbol", width: "70px", text: (r) => r.symbol },
-  { name: "state", width: "86px", text: (r) => r.status, cls: (r) => ({ working: "good", paused: "warn", refused: "bad" })[r.status] || (r.ended ? "dim" : "") },
+  { name: "state", width: "86px", text: (r) => (r.taken_over ? "by hand" : r.status), cls: (r) => ({ working: "good", paused: "warn", refused: "bad" })[r.status] || (r.ended ? "dim" : "") },
   { name: "amount", width: "84px", num: true, text: (r) => int(r.quantity) },
   { name: "done", width: "110px", title: "filled; the mark is where the schedule wants to be", draw: (cell, r) => meter(cell, r) },
   { name: "filled", width: "84px", num: true, text: (r) => int(r.filled) },
