@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -12,9 +14,11 @@ from aiokafka.errors import KafkaError
 
 from service.demo.doctor_findings import Finding, Setup
 from service.transport import kafka_probe
+from service.transport.kafka_process import PROPERTIES
 from service.transport.quiet import quieten
 from service.transport.topics import TOPICS, TopicSpec
 
+_LISTENER: Final = re.compile(r"^listeners=PLAINTEXT://([^,\s]+)", re.MULTILINE)
 _PATIENCE_S: Final = 10.0
 _SETTINGS: Final = ("cleanup.policy", "retention.ms")
 
@@ -26,8 +30,20 @@ class Topic(NamedTuple):
     config: Mapping[str, str]
 
 
+def own_address(setup: Setup) -> str:
+    """Where the Kafka of this run folder listens, if it has one of its own; else empty."""
+    try:
+        text = (setup.run_dir / "kafka" / PROPERTIES).read_text()
+    except OSError:
+        return ""
+    found = _LISTENER.search(text)
+    return found.group(1) if found else ""
+
+
 async def examine_kafka(setup: Setup) -> list[Finding]:
     """What there is to say of the cluster of these settings; none is made, and none is changed."""
+    if not setup.kafka_meant and (own := own_address(setup)):
+        setup = dataclasses.replace(setup, kafka=own)
     host, _, port = setup.kafka.split(",")[0].rpartition(":")
     reached = port.isdigit() and await kafka_probe.answers(host, int(port))
     if not reached and not setup.kafka_meant:

@@ -310,9 +310,11 @@ def copied(reply: BreaksReply) -> Iterator[Finding]:
 def ports(setup: Setup) -> Iterable[Finding]:
     """Whether the page's port is free or its own, and somebody listens where the broker should."""
     page = f"{setup.host}:{setup.port}"
-    mine = (setup.run_dir / "ready" / "console.address").exists()
-    if mine or not listens(setup.host, setup.port):
-        yield Finding("ok", "ports", f"{page} is {'the page of this run' if mine else 'free for the page'}")
+    address = setup.run_dir / "ready" / "console.address"
+    if address.exists():
+        yield Finding("ok", "ports", f"the page of this run is at {address.read_text().strip()}")
+    elif not listens(setup.host, setup.port):
+        yield Finding("ok", "ports", f"{page} is free for the page")
     else:
         yield Finding(
             "wrong", "ports", f"{page} is taken{taken_by(setup.port)}", "give the console another --port"

@@ -38,7 +38,7 @@ async def test_doctor_when_a_running_service_is_well_then_nothing_is_wrong_and_t
         assert about(found, "session")[0][0] == "ok"
         assert about(found, "market data")[0][0] == "ok"
         assert about(found, "kafka")[0][0] == "ok"
-        assert about(found, "topics")[0][0] == "ok"
+        assert about(found, "topics") == [("ok", "10, 2 partitions of md.v1")]
         assert about(found, "gateway")[0][0] == "ok"
         assert about(found, "broker-sim")[0][0] == "ok"
         ((level, said),) = about(found, "locks")

@@ -22,7 +22,7 @@ from service.console.role import ConsoleSettings
 from service.demo import doctor_files, doctor_machine, doctor_run
 from service.demo.doctor import CHECKS, doctor, found_of
 from service.demo.doctor_findings import COMMON, ROLE_OF, Finding, Setup
-from service.demo.doctor_kafka import Topic, judged
+from service.demo.doctor_kafka import Topic, judged, own_address
 from service.demo.options import options_of
 from service.gateway.inputs import Noted
 from service.gateway.journal import open_journal
@@ -411,6 +411,16 @@ def test_topics_as_they_are_made_are_well_and_each_departure_is_named() -> None:
 def test_a_cluster_that_somebody_named_has_to_answer(tmp_path: Path) -> None:
     assert only(doctor_run.kafka(Setup(kafka="127.0.0.1:1"))).level == "warn"
     assert only(doctor_run.kafka(Setup(kafka="127.0.0.1:1", kafka_meant=True))).level == "wrong"
+
+
+def test_a_run_folder_with_a_kafka_of_its_own_says_where_that_listens(tmp_path: Path) -> None:
+    (tmp_path / "kafka").mkdir()
+    listeners = "listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n"
+    (tmp_path / "kafka" / "server.properties").write_text(f"node.id=1\n{listeners}")
+    setup = Setup(run_dir=tmp_path)
+    assert own_address(setup) == "127.0.0.1:1"
+    assert "none at 127.0.0.1:1" in only(doctor_run.kafka(setup)).what
+    assert own_address(Setup(run_dir=tmp_path / "other")) == ""
 
 
 # The command
