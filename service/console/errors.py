@@ -70,6 +70,10 @@ def _login(request: Request[Any, Any, Any], error: LoginRefused) -> Response[dic
     return answer
 
 
+def _too_deep(request: Request[Any, Any, Any], _: RecursionError) -> Response[dict[str, Any]]:
+    return problem(400, "brackets stand too deep in each other; send what /schema shows", request.url.path)
+
+
 def _refused(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     return problem(422, str(error), request.url.path)
 
@@ -91,6 +95,7 @@ HANDLERS: Final[Any] = {
     DeskError: _refused,
     ControlError: _refused,
     AccountsError: _unavailable,
+    RecursionError: _too_deep,
     Exception: _ours,
 }
 

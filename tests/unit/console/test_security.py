@@ -238,3 +238,13 @@ async def test_a_press_when_refused_is_on_record_too_without_the_password(
     entries = [message for _, message in producer.sent if isinstance(message, AuditEntry)]
     assert ("console:trader", "login", "done") in {(e.who, e.action, e.outcome) for e in entries}
     assert "in a test" not in repr(entries)
+
+
+async def test_brackets_that_never_end_are_the_senders_mistake_and_leave_no_traceback(
+    client: AsyncTestClient[Litestar], caplog: pytest.LogCaptureFixture
+) -> None:
+    bomb = {"content": "[" * 200_000, "headers": {"origin": ORIGIN, "content-type": "application/json"}}
+    answer = await client.post("/api/session", **bomb)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("brackets stand too deep in each other")
+    assert not [record for record in caplog.records if record.exc_info]
