@@ -34,6 +34,7 @@ from tests.unit.gateway.driver import Driver
 
 ORIGIN = "http://testserver.local"
 TOKEN = "a token that is long and random enough"
+ALL_TOKEN = "a token of one who may do everything"
 
 
 @functools.cache
@@ -49,7 +50,8 @@ def accounts() -> Accounts:
         for role in Role
     ]
     machine = User(name="robot", roles=(Role.TRADER,), trader="alice", token=token_digest(TOKEN))
-    return Accounts(users=(*users, machine))
+    everything = User(name="everything", roles=tuple(Role), trader="alice", token=token_digest(ALL_TOKEN))
+    return Accounts(users=(*users, machine, everything))
 
 
 class Recorded(Producer):

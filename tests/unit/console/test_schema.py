@@ -1,0 +1,45 @@
+"""The API against its own description: whatever is sent, no fault of ours, and errors are problem details."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+
+from service.console.app import build
+from service.console.state import Console
+from tests.unit.console.conftest import ALL_TOKEN
+
+_COMMANDS = itertools.count()
+_EXAMPLES = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_no_request_is_answered_by_a_fault_of_ours(console: Console) -> None:
+    console.wait = 0.001
+    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", build(console))
+    seen: dict[str, set[int]] = {}
+
+    def try_it(case: Any) -> None:
+        headers = {"authorization": f"Bearer {ALL_TOKEN}", "x-command-id": f"schema-{next(_COMMANDS):08}"}
+        answer = case.call(headers=headers)
+        case.validate_response(answer, checks=[not_a_server_error])
+        seen.setdefault(case.operation.label, set()).add(answer.status_code)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"][0].startswith("application/problem+json"), answer.text
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        _EXAMPLES(given(case=operation.as_strategy())(try_it))()
+    assert len(seen) > 25
+    # It got past the door: not only what cannot be understood was tried.
+    assert all(statuses - {401, 403} for statuses in seen.values()), seen
