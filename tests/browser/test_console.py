@@ -64,7 +64,7 @@ async def test_a_day_at_the_console(desk: Desk) -> None:
     await trader.keyboard.press("a")
     await submit(trader)
     await expect(trader.locator("dialog .error")).to_have_text(
-        "nothing to amend: give a quantity or a parameter"
+        "nothing to amend: give a quantity, a parameter or a policy"
     )
     await trader.fill("dialog [name=duration]", "900")
     await submit(trader)
