@@ -172,9 +172,11 @@ class Runner:
 
     async def hears(self, kind: type, child_id: str = "", seconds: float = 20.0) -> Any:
         """Wait to be told something of this kind, and return the newest."""
-        found = await until(
-            lambda: self.all(kind, child_id), seconds, f"{kind.__name__} {child_id}: {self.told[-5:]}"
-        )
+        deadline = time.monotonic() + seconds
+        while not (found := self.all(kind, child_id)):
+            heard = self.told[-5:]
+            assert time.monotonic() < deadline, f"no {kind.__name__} {child_id} in {seconds} s: {heard}"
+            await asyncio.sleep(0.01)
         return found[-1]
 
     async def synced(self) -> None:
@@ -338,6 +340,11 @@ class Stage:
         await self.start_gateway()
         await self.runner.synced()
         await self.logged_on()
+        # Ready means that it can cancel; what is new waits for the first facts of its own life.
+        deadline = time.monotonic() + 60
+        while (await self.status()).heartbeat_age < 0:
+            assert time.monotonic() < deadline, "the gateway does not hear the feed"
+            await asyncio.sleep(0.02)
 
     async def logged_on(self) -> StatusReply:
         deadline = time.monotonic() + 60
