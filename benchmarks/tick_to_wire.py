@@ -163,12 +163,14 @@ def limits_file(folder: Path) -> Path:
     text = text.replace("max_alike = 10", "max_alike = 100").replace("minute = 3000", "minute = 30_000")
     text += "".join(
         f'\n[[instruments]]\nsymbol = "{s}"\nmax_order_quantity = 1000\nmax_order_value = 250_000\n'
+        "max_parent_quantity = 100_000\n"
         "collar_bps = 150\nmax_spread_bps = 100\nmax_long = 60_000\nmax_short = 60_000\nmax_gross = 100_000\n"
         "messages_per_second = 200\nmax_drift_bps = 500\ncalm_spread_bps = 25\n"
         "calm_volatility_bps = 40\nmax_volume_bps = 1000\nmax_participation_bps = 5_000\n"
         'first_lots = 1_000_000\nlocate = "not_required"\n'
         for s in SYMBOLS
     )
+    text += '\n[[introductions]]\npolicy = "bench"\nstage = "full"\n'
     path = folder / "limits.toml"
     path.write_text(text)
     return path
