@@ -11,6 +11,8 @@ direct imports only, and a package of ours that is not there yet.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
@@ -22,8 +24,9 @@ def _within(module: str, packages: list[str]) -> bool:
 class _DirectImports(Contract):
     """Reports single imports, each with its lines."""
 
+    @abstractmethod
     def _forbidden(self, graph: ImportGraph) -> list[tuple[str, str]]:
-        raise NotImplementedError
+        """Importer and imported of every import that breaks it."""
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002
         broken = []

@@ -4,6 +4,7 @@ import itertools
 import queue
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -46,19 +47,20 @@ class _Application(fix.Application):
         self._messages.put(_pairs(message.toString()))
 
 
-class Client:
+class Client(ABC):
     """What both clients can do; subclasses say how a message goes out and comes in."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self.stash: list[Message] = []
 
+    @abstractmethod
     def send(self, message_type: str, fields: list[tuple[int, str]]) -> None:
-        raise NotImplementedError
+        """Send one message, its header left to the client."""
 
+    @abstractmethod
     def receive(self, timeout: float) -> Message | None:
         """The next application message, or ``None`` when none came in ``timeout`` seconds."""
-        raise NotImplementedError
 
     def expect(self, timeout: float = 15.0, /, **wanted: str) -> Message:
         """The next message with these fields (``t35="8"``); others are stashed."""
