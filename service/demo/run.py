@@ -38,8 +38,8 @@ from service.transport.topics import DECISIONS, ORDERS, REF, RISK
 STOP_ORDER: Final = ("feed", "runner", "gateway", "broker-sim", "recorder")
 RUN_FILE: Final = "run.json"
 LINE_SECONDS: Final = 5.0
-# A broker some way off, so that a cancel under way and a fill can pass each other.
-BROKER: Final = ("--entry-latency-ms", "8", "--response-latency-ms", "4")
+# A broker an ocean away, so that cancels under way and fills pass each other in every run, not in most.
+BROKER: Final = ("--entry-latency-ms", "40", "--response-latency-ms", "20")
 DROP_COPY: Final = "SLIPDROP"
 # After the session's end the gateway cancels what is left and waits for the broker's word.
 GRACE_SECONDS: Final = 30.0

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.demo.blotter import DENIAL, PARTIAL_FILL, PASSIVE_FILL
+from service.demo.blotter import MOMENTS
 from service.model.codec import encode, inline_input
 from service.model.records import ModelAnswer
 
@@ -114,7 +114,7 @@ def test_the_document_has_every_promised_field(finished: Run) -> None:
 
 def test_the_run_shows_what_it_is_to_show(finished: Run) -> None:
     seen = finished.document["seen"]
-    for moment in (PASSIVE_FILL, PARTIAL_FILL, DENIAL):
+    for moment in MOMENTS:
         assert seen[moment] > 0, seen
     assert finished.document["denials"]["C4 MAX_ORDER_QUANTITY"] > 0
     assert "slipstream replay" in finished.output
