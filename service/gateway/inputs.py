@@ -33,6 +33,12 @@ from service.model.orders import (
 )
 from service.model.time import SECOND, SessionClock
 
+RULES: Final = 1
+"""Newest rule of the fold (``Started.rules``).
+
+1: A report that carries the OrderID (37) of another live order of ours is of neither.
+"""
+
 
 class Started(Message, frozen=True, kw_only=True, tag="started"):
     """A gateway began to run on this journal. What it was configured with holds until the next one.
@@ -51,6 +57,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
             ``broker`` cancels them, or ``none``; empty in journals from before.
         cancel_on_disconnect_grace: Nanoseconds of UTC that it gives us to come back before that.
         parent_limits: Parents are held to limits of their own; they were not in journals from before.
+        rules: Newest of the ``RULES`` that this life goes by, now and in every replay.
     """
 
     reference: str
@@ -66,6 +73,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
     cancel_on_disconnect: str = ""
     cancel_on_disconnect_grace: int = 0
     parent_limits: bool = False
+    rules: int = 0
 
 
 class ParentInput(Message, frozen=True, kw_only=True, tag="parent_input"):

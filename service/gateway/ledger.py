@@ -98,11 +98,16 @@ class Ledger:
         self.trials = Trials()
         self.resting = Resting()
         self._by_cl_ord_id: dict[str, Order] = {}
+        self._by_order_id: dict[str, Order] = {}
         self._over: deque[Order] = deque()
 
     def find(self, cl_ord_id: str) -> Order | None:
         """The order whose chain this ClOrdID belongs to, its cancels and replaces included."""
         return self._by_cl_ord_id.get(cl_ord_id)
+
+    def going_by(self, order_id: str) -> Order | None:
+        """The order that the broker's reports last gave this OrderID (37) to."""
+        return self._by_order_id.get(order_id)
 
     def exposure(self, symbol: str) -> Exposure:
         """Exposure in one instrument."""
@@ -140,6 +145,11 @@ class Ledger:
             self.orders.pop(order.child_id, None)
             for cl_ord_id in order.chain:
                 self._by_cl_ord_id.pop(cl_ord_id, None)
+            self._forget_order_id(order)
+
+    def _forget_order_id(self, order: Order) -> None:
+        if self._by_order_id.get(order.order_id) is order:
+            del self._by_order_id[order.order_id]
 
     def ask_cancel(self, order: Order, cl_ord_id: str) -> None:
         """A cancel request goes out."""
@@ -303,8 +313,10 @@ class Ledger:
         """Take over what a legal report says."""
         if not answer and report.exec_id:
             order.seen.add((kind, report.exec_id))
-        if report.order_id and report.order_id != "NONE":
+        if report.order_id != order.order_id and report.order_id not in ("", "NONE"):
+            self._forget_order_id(order)
             order.order_id = report.order_id
+            self._by_order_id[report.order_id] = order
         self._terms(order, kind, report)
         if kind is not Kind.REPLACED:
             order.request = request

@@ -86,6 +86,14 @@ def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = Tru
         state.alarm("REPORT_MISMATCH", f"cl_ord_id={report.cl_ord_id} {mismatch}", order.symbol, now)
         lost_sight(state, order, mismatch, now)
         return
+    other = _also_of(state, order, report)
+    if other is not None:
+        # Which of them it is about only the broker knows.
+        detail = f"order_id={report.order_id} is_of={other.cl_ord_id}"
+        state.alarm("REPORT_MISMATCH", f"cl_ord_id={report.cl_ord_id} {detail}", order.symbol, now)
+        lost_sight(state, order, detail, now)
+        lost_sight(state, other, f"a report of {order.cl_ord_id} has its order_id", now)
+        return
     if not order.sent:
         # It answers, so it was sent: the record of that is behind this report, or was lost with a crash.
         order.sent = True
@@ -125,6 +133,18 @@ def _mismatch(order: Order, report: ExecutionReport) -> str:
     if report.side is not None and report.side is not order.side:
         return f"side={report.side.name} ours={order.side.name}"
     return ""
+
+
+def _also_of(state: State, order: Order, report: ExecutionReport) -> Order | None:
+    """Another live order that we sent and that the broker's OrderID (37) in this report belongs to.
+
+    An order may change its OrderID, as some do when they are replaced, and one that is over needs its own no
+    more. An adopted order is perhaps one of ours told of in other words: it speaks for nobody's OrderID.
+    """
+    if report.order_id == order.order_id or state.rules < 1:
+        return None
+    other = state.ledger.going_by(report.order_id)
+    return other if other is not None and other is not order and other.live and other.parent_id else None
 
 
 def _base(order: Order, cl_ord_id: str, now: Now) -> dict[str, Any]:

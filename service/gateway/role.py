@@ -26,7 +26,7 @@ from service.gateway.countersign import Countersign
 from service.gateway.cutting import Cutter
 from service.gateway.doors import Control, Runners, admit_group
 from service.gateway.figures import Figures
-from service.gateway.inputs import Noted, Started
+from service.gateway.inputs import RULES, Noted, Started
 from service.gateway.intake import Intake
 from service.gateway.journal import Journal, open_journal
 from service.gateway.limits_file import parse_limits, read_limits
@@ -227,6 +227,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         order_status=dialect.order_status,
         mass_cancel=dialect.mass_cancel,
         parent_limits=True,
+        rules=RULES,
         drop_copy=f"{copied.sender_comp_id}->{copied.target_comp_id}" if copied is not None else "",
         drop_copy_tolerance=int(settings.drop_copy_tolerance * SECOND),
         drop_copy_required=settings.drop_copy_required,

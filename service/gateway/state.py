@@ -154,6 +154,7 @@ class State:
         report_seq: MsgSeqNum of the newest report of the broker.
         numbering: What that number counts from; empty if that is not known.
         unused_from: No MsgSeqNum of ours from this one on has been used; 0 if nothing is known.
+        rules: Newest rule that this life goes by (``RULES``).
         order_status: What the broker can be asked about orders: ``mass``, ``single`` or ``none``.
         mass_id: MassStatusReqID of the question about everything that is not answered in full; else empty.
         mass_open: Live orders, by child id, that its answers have not told of yet.
@@ -191,6 +192,7 @@ class State:
         self.numbering = ""
         self.effects: list[Effect] = []
         self.unused_from = 0
+        self.rules = 0
         self.order_status = "single"
         self.mass_id = ""
         self.mass_open: dict[str, None] = {}
@@ -217,6 +219,7 @@ class State:
         self.ids.begin_life(now.utc)
         self.logged_on = self.reachable = False
         self.clock_trouble = ""
+        self.rules = started.rules
         self.order_status, self.mass_id = started.order_status, ""
         self.line.configure(declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace)
         self.drop_copy.configure(

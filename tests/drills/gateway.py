@@ -22,7 +22,7 @@ from service.fix.parse import Parser
 from service.gateway import journal as journal_module
 from service.gateway import state as state_module
 from service.gateway.core import Core
-from service.gateway.inputs import Started
+from service.gateway.inputs import RULES, Started
 from service.gateway.journal import Journal, open_journal
 from service.gateway.shell import Recovery, Shell
 from service.model.reference import parse_reference
@@ -197,6 +197,7 @@ class Gateway:
             mass_cancel=mass_cancel,
             drop_copy=drop_copy,
             parent_limits=True,
+            rules=RULES,
         )
 
     def start(self) -> None:

@@ -17,6 +17,7 @@ from service.fix.messages import (
 )
 from service.gateway.core import Core
 from service.gateway.inputs import (
+    RULES,
     Approval,
     Frame,
     Input,
@@ -128,6 +129,7 @@ class Driver:
             order_status=order_status,
             mass_cancel=mass_cancel,
             parent_limits=True,
+            rules=RULES,
         )
         if begin:
             self.start()
