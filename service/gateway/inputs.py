@@ -33,10 +33,11 @@ from service.model.orders import (
 )
 from service.model.time import SECOND, SessionClock
 
-RULES: Final = 1
+RULES: Final = 2
 """Newest rule of the fold (``Started.rules``).
 
 1: A report that carries the OrderID (37) of another live order of ours is of neither.
+2: No parent is named like an order that nobody here sent.
 """
 
 

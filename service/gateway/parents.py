@@ -11,6 +11,7 @@ import msgspec
 from service.gateway import reducing
 from service.gateway.cancels import insist_cancel
 from service.gateway.inputs import ParentInput
+from service.gateway.reconcile import FOREIGN
 from service.gateway.state import Parent, State, parent_scopes
 from service.model.events import ParentAdmitted, ParentChanged, ParentClosed, ParentRefused
 from service.model.orders import (
@@ -97,6 +98,8 @@ def _invalid(state: State, order: ParentOrder) -> Refusal | None:
     instrument = state.reference.by_symbol.get(order.symbol)
     if not _ID.fullmatch(order.id):
         return Refusal("INVALID_ID", "use_1_to_64_letters_digits_and_._:-")
+    if order.id.startswith(FOREIGN) and state.rules >= 2:
+        return Refusal("INVALID_ID", f"{FOREIGN}_begins_the_ids_of_orders_that_nobody_here_sent")
     if instrument is None:
         return Refusal("UNKNOWN_INSTRUMENT", f"symbol={order.symbol[:64]}")
     if order.account not in state.reference.by_account:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from service.gateway.inputs import RULES
 from service.model.events import ChildCanceled, ParentAdmitted, ParentChanged, ParentClosed, ParentRefused
 from service.model.orders import (
     AmendParent,
@@ -55,6 +57,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "id": ({"id": "a b"}, "INVALID_ID"),
     "empty id": ({"id": ""}, "INVALID_ID"),
     "long id": ({"id": "x" * 65}, "INVALID_ID"),
+    "id of adopted orders": ({"id": "foreign:PHONE"}, "INVALID_ID"),
     "symbol": ({"symbol": "ZZZ"}, "UNKNOWN_INSTRUMENT"),
     "account": ({"account": "nobody"}, "UNKNOWN_ACCOUNT"),
     "trader": ({"trader": "nobody"}, "UNKNOWN_TRADER"),
@@ -84,6 +87,29 @@ def test_a_parent_that_is_not_in_order_is_refused_with_a_reason(
     desk.admit(parent(**changes))
     assert refusal(desk) == code
     assert not desk.core.state.parents
+
+
+def test_a_parent_that_is_named_like_an_adopted_order_is_told_why_it_is_refused(desk: Driver) -> None:
+    desk.admit(id="foreign:PHONE")
+    detail = desk.events(ParentRefused)[-1].detail
+    assert detail == "foreign:_begins_the_ids_of_orders_that_nobody_here_sent"
+    desk.admit(id="foreign-PHONE")
+    assert list(desk.core.state.parents) == ["foreign-PHONE"]
+
+
+def test_a_parent_named_so_in_a_journal_from_before_that_was_refused_is_folded_as_it_was() -> None:
+    desk = Driver(begin=False)
+    desk._started = msgspec.structs.replace(desk._started, rules=1)
+    desk.start()
+    desk.log_on()
+    desk.clock()
+    desk.refresh()
+    desk.admit(id="foreign:PHONE")
+    assert desk.submit("foreign:PHONE.1") == "approved"
+    assert digest(desk.replayed()) == digest(desk.core)
+    desk._started = msgspec.structs.replace(desk._started, rules=RULES)
+    desk.start()
+    assert desk.replayed().state.open.keys() == {"foreign:PHONE"}
 
 
 def test_an_instrument_without_limits_takes_no_parents() -> None:
