@@ -27,6 +27,7 @@ from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
 from service.fix.resend import Answers, request_end
 from service.fix.schedule import Schedule
+from service.telemetry.passwords import hide_passwords
 
 Kind = Literal["message", "logon", "logout", "answer", "gap", "asked", "storm", "refused", "fault"]
 
@@ -112,6 +113,10 @@ class Engine:
         fresh.write_text(str(time.time_ns()))
         fresh.replace(self._config.store_dir / _NUMBERING)
 
+    def _hide_passwords(self) -> None:
+        session = f"{_BEGIN_STRING}-{'-'.join(self._name)}"
+        hide_passwords(self._config.log_dir / f"{session}.messages.current.log")
+
     def _keep_numbers(self) -> None:
         """Whatever the schedule says, the engine resets a store that another day began, when it is made."""
         if self._config.schedule == Schedule():
@@ -148,8 +153,12 @@ class Engine:
         settings_file.write_text(settings_text(config, dictionary.resolve()))
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
         credentials = read_credentials(config.credentials)
-        application = _Application(self._happened, credentials, self._logon_fields, self._numbered_anew)
+        application = _Application(
+            self._happened, credentials, self._logon_fields, self._numbered_anew, self._hide_passwords
+        )
         self._keep_numbers()
+        # A process that was killed may have left one.
+        self._hide_passwords()
         try:
             settings = quickfix.SessionSettings(str(settings_file))
             store = quickfix.FileStoreFactory(settings)
@@ -279,10 +288,13 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         credentials: Credentials,
         logon_fields: tuple[tuple[int, str], ...] = (),
         numbered_anew: Callable[[], None] = lambda: None,
+        hide_passwords: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._happened = happened
         self._numbered_anew = numbered_anew
+        self._hide_passwords = hide_passwords
+        self._password_logged = False
         self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
         self._reason = ""
         self._high = 0
@@ -304,6 +316,12 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         if not self._reason:
             self._reason = f"{who}: {_field(logout, 58) or 'without a reason'}"
 
+    def _hide(self) -> None:
+        """A Logon is in the engine's log by the time of whatever callback comes next on its thread."""
+        if self._password_logged:
+            self._password_logged = False
+            self._hide_passwords()
+
     def _hear(self, message: Any) -> None:
         header = message.getHeader()
         if header.isSetField(52):
@@ -321,6 +339,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
             self._tell("logon", "")
 
     def onLogout(self, session_id: Any) -> None:
+        self._hide()
         reason, self._reason = self._reason, ""
         if self.live:
             self._tell("logout", reason or "disconnected")
@@ -332,6 +351,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 for tag, value in self._logon:
                     if value:
                         message.setField(tag, value)
+                self._password_logged = message.isSetField(554)
                 self._high = 0
             elif kind == "2":
                 begin = int(_field(message, 7))
@@ -350,6 +370,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         try:
+            self._hide()
             self._hear(message)
             kind = _header(message, 35)
             if kind == "A":

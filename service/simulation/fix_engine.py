@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 import quickfix as fix
 
 from service.settings import ROOT
+from service.telemetry.passwords import hide_passwords
 
 CONFIGS: Final = ROOT / "fix_configs"
 
@@ -99,9 +100,10 @@ class AcceptorConfig:
 class _Application(fix.Application):  # type: ignore[misc]
     """Callbacks of quickfix's threads: strings out of the message, nothing else."""
 
-    def __init__(self, put: Callable[[Inbound], None], ask_tag: int = 0) -> None:
+    def __init__(self, put: Callable[[Inbound], None], log_dir: Path, ask_tag: int = 0) -> None:
         super().__init__()
         self._put = put
+        self._log_dir = log_dir
         self._ask_tag = ask_tag
         self._asks: dict[str, bool] = {}
 
@@ -119,9 +121,14 @@ class _Application(fix.Application):  # type: ignore[misc]
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         try:
-            if self._ask_tag and message.getHeader().getField(35) == "A":
+            if message.getHeader().getField(35) != "A":
+                return
+            broker, client = session_id.getSenderCompID().getValue(), session_id.getTargetCompID().getValue()
+            # What a client says is in the engine's log before it comes here.
+            hide_passwords(self._log_dir / f"FIX.4.4-{broker}-{client}.messages.current.log")
+            if self._ask_tag:
                 asked = message.isSetField(self._ask_tag) and message.getField(self._ask_tag) in ("1", "Y")
-                self._asks[session_id.getTargetCompID().getValue()] = asked
+                self._asks[client] = asked
         except Exception:
             log.critical("a client's Logon could not be read", exc_info=True)
 
@@ -176,7 +183,7 @@ class FixEngine:
         path.write_text(config.text())
         try:
             settings = fix.SessionSettings(str(path))
-            application = _Application(self._put, config.ask_tag)
+            application = _Application(self._put, config.folder / "log", config.ask_tag)
             store, logs = fix.FileStoreFactory(settings), fix.FileLogFactory(settings)
             acceptor = fix.ThreadedSocketAcceptor(application, store, settings, logs)
             acceptor.start()

@@ -20,6 +20,7 @@ class RawPeer:
         received: Every message that came, in order, as its fields (the first of each tag).
         raw: The same as bytes.
         next_out: MsgSeqNum of what it sends next.
+        answers_logons: Whether a Logon gets one.
         answers_tests: Whether a TestRequest gets its Heartbeat.
         on_message: Called with each message after it was answered.
     """
@@ -28,6 +29,7 @@ class RawPeer:
         self.received: list[Fields] = []
         self.raw: list[bytes] = []
         self.next_out = 1
+        self.answers_logons = True
         self.answers_tests = True
         self.on_message: Callable[[Fields], None] = lambda fields: None
         self.port = 0
@@ -80,7 +82,7 @@ class RawPeer:
     def _take(self, fields: Fields) -> None:
         self.received.append(fields)
         kind = fields["35"]
-        if kind == "A":
+        if kind == "A" and self.answers_logons:
             self.send({"35": "A", "98": "0", "108": fields["108"]})
         elif kind == "1" and self.answers_tests:
             self.send({"35": "0", "112": fields["112"]})

@@ -20,7 +20,7 @@ from service.fix.messages import (
     Request,
 )
 from service.model.orders import OrdType, Side, TimeInForce
-from tests.integration.fix.broker import Desk, config_for
+from tests.integration.fix.broker import Desk, config_for, free_port, until
 from tests.integration.fix.raw import RawPeer
 from tests.unit.fix.support import AURA, COIN, TRANSACT, approved_submit, new_order, replace_order
 
@@ -155,13 +155,18 @@ async def test_every_request_when_on_the_socket_then_it_says_what_was_meant_and_
         assert groups(pairs) == groups(fields)
 
 
+@pytest.fixture
+def password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("not a real one\n")
+    monkeypatch.setenv("SLIPSTREAM_FIX_PASSWORD_FILE", str(secret))
+
+
+@pytest.mark.usefixtures("password")
 async def test_session_messages_when_on_the_socket_then_they_say_what_was_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPSTREAM_FIX_USERNAME", "desk-1")
-    secret = tmp_path / "password"
-    secret.write_text("not a real one\n")
-    monkeypatch.setenv("SLIPSTREAM_FIX_PASSWORD_FILE", str(secret))
     async with RawPeer() as peer:
         desk = Desk(config_for(tmp_path, peer.port, heartbeat=1))
         await desk.session.start()
@@ -187,3 +192,55 @@ async def test_session_messages_when_on_the_socket_then_they_say_what_was_meant(
     assert (gap[34], gap[43], gap[123]) == ("1", "Y", "Y")
     assert int(gap[36]) > 1
     assert dict(came["5"])[58] == "end of service"
+
+
+def logged(tmp_path: Path) -> str:
+    return (tmp_path / "ours/log/FIX.4.4-SLIPSTREAM-BROKERSIM.messages.current.log").read_text()
+
+
+@pytest.mark.usefixtures("password")
+async def test_password_when_it_was_sent_then_no_file_of_the_session_has_it(tmp_path: Path) -> None:
+    async with RawPeer() as peer:
+        desk = Desk(config_for(tmp_path, peer.port))
+        await desk.session.start()
+        try:
+            await desk.state(True)
+            files = [path.read_bytes() for path in (tmp_path / "ours").rglob("*") if path.is_file()]
+        finally:
+            await desk.session.stop()
+    assert b"554=not a real one" in b"".join(peer.raw)
+    assert not [text for text in files if b"not a real one" in text]
+    assert logged(tmp_path).count("\x01554=**************\x01") == 1
+    assert "35=1" in logged(tmp_path), "what followed is there"
+
+
+@pytest.mark.usefixtures("password")
+async def test_password_when_the_logon_is_never_answered_then_the_log_has_it_no_longer_than_the_line(
+    tmp_path: Path,
+) -> None:
+    async with RawPeer() as peer:
+        peer.answers_logons = False
+        desk = Desk(config_for(tmp_path, peer.port))
+        await desk.session.start()
+        try:
+            await peer.until(lambda: bool(peer.raw))
+            peer.hang_up()
+            await until(lambda: "554=***" in logged(tmp_path))
+        finally:
+            await desk.session.stop()
+    assert "not a real one" not in logged(tmp_path)
+
+
+@pytest.mark.usefixtures("password")
+async def test_password_when_a_life_before_died_with_it_in_the_log_then_the_next_overwrites_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ours/log/FIX.4.4-SLIPSTREAM-BROKERSIM.messages.current.log"
+    path.parent.mkdir(parents=True)
+    path.write_text("8=FIX.4.4\x0135=A\x01554=not a real one\x0110=1\x01\n")
+    desk = Desk(config_for(tmp_path, free_port()))
+    await desk.session.start()
+    await desk.session.stop()
+    text = path.read_text()
+    assert text.startswith("8=FIX.4.4\x0135=A\x01554=**************\x0110=1\x01\n")
+    assert "not a real one" not in text

@@ -175,12 +175,12 @@ SocketConnectPort={port}
 class SimplefixClient(Client):
     """A socket, a parser and a counter: no FIX engine at all."""
 
-    def __init__(self, port: int, sender: str) -> None:
+    def __init__(self, port: int, sender: str, *logon_fields: tuple[int, str]) -> None:
         super().__init__()
         self._sender = sender
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=15)
         self._parser = simplefix.FixParser()
-        self.send("A", [(98, "0"), (108, "30"), (141, "Y")])
+        self.send("A", [(98, "0"), (108, "30"), (141, "Y"), *logon_fields])
         logon = self._read(time.monotonic() + 15)
         assert logon is not None
         assert logon["35"] == "A", logon

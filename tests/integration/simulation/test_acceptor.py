@@ -139,6 +139,15 @@ def test_simplefix_client_when_it_trades_over_a_bare_socket_then_needs_no_engine
         client.close()
 
 
+def test_logon_when_it_has_a_password_then_no_file_of_the_broker_keeps_it(tmp_path: Path) -> None:
+    with running(tmp_path) as broker:
+        client = SimplefixClient(broker.port, broker.client, (553, "desk-1"), (554, "not a real one"))
+        text = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        client.close()
+    assert b"\x01553=desk-1\x01554=**************\x01" in text
+    assert b"not a real one" not in text
+
+
 def test_cancel_when_a_fill_wins_the_race_then_is_rejected_as_too_late(tmp_path: Path) -> None:
     with (
         running(tmp_path / "run", entry_latency_ms=300.0, latency_sigma=0.0, latency_tail=0.0) as broker,
