@@ -20,7 +20,7 @@ from typing import Any
 from service.gateway import control_client
 from service.gateway.control import StatusReply
 from service.model.codec import to_runner
-from service.model.events import ParentAdmitted, ParentClosed, ParentSnapshot
+from service.model.events import ChildAccepted, ParentAdmitted, ParentClosed, ParentSnapshot
 from service.model.market import BookSnapshot, FeedHeartbeat, ReferenceSnapshot, TradingPhase, TradingStatus
 from service.model.orders import (
     CancelChild,
@@ -306,7 +306,6 @@ class Stage:
         self.port = free_port()
         self.broker_options: tuple[str, ...] = ("--entry-latency-ms", "1", "--response-latency-ms", "1")
         self.gateway_options: tuple[str, ...] = ()
-        self._common = ("--kafka", kafka.bootstrap, "--topic-prefix", prefix, "--run-dir", str(folder))
         self.producer = Producer(kafka.bootstrap, client="stage", prefix=prefix)
         self.runner = Runner(stream_address(folder))
 
@@ -317,22 +316,26 @@ class Stage:
             await self.producer.partitions(topic)
         self.market = Market(self.producer, 2)
         self.broker = Process(
-            "broker-sim", self.folder, *self._common, "--port", str(self.port), *self.broker_options
+            "broker-sim", self.folder, *self.where(), "--port", str(self.port), *self.broker_options
         )
         await asyncio.gather(self.broker.start(), self.start_gateway())
         await self.runner.start()
         await self.runner.synced()
         await self.logged_on()
 
+    def where(self, folder: Path | None = None) -> tuple[str, ...]:
+        """Options that every role takes."""
+        run_dir = str(folder or self.folder)
+        return "--kafka", self.kafka.bootstrap, "--topic-prefix", self.prefix, "--run-dir", run_dir
+
+    def new_gateway(self, folder: Path | None = None) -> Process:
+        """A gateway with these options, not started yet; with a run folder of its own if one is named."""
+        options = [option.replace("PORT", str(self.port)) for option in self.gateway_options]
+        broker = f"127.0.0.1:{self.port}"
+        return Process("gateway", folder or self.folder, *self.where(folder), "--broker", broker, *options)
+
     async def start_gateway(self, *, ready: bool = True) -> None:
-        self.gateway = Process(
-            "gateway",
-            self.folder,
-            *self._common,
-            "--broker",
-            f"127.0.0.1:{self.port}",
-            *[option.replace("PORT", str(self.port)) for option in self.gateway_options],
-        )
+        self.gateway = self.new_gateway()
         await (self.gateway.start() if ready else self.gateway.launch())
 
     async def restart_gateway(self) -> None:
@@ -388,6 +391,13 @@ class Stage:
             what=f"{parent_id} admitted",
         )
         return admitted[-1].state  # type: ignore[no-any-return]
+
+    async def resting(self) -> ChildAccepted:
+        """P1, and an order of it, P1.1, that works at the broker away from the market."""
+        await self.admit()
+        self.runner.submit("P1.1", 100, PRICE - 100)
+        accepted: ChildAccepted = await self.runner.hears(ChildAccepted, "P1.1")
+        return accepted
 
     async def closed(self, parent_id: str = "P1") -> ParentClosed:
         found: list[ParentClosed] = await until(

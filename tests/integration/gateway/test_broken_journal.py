@@ -4,7 +4,7 @@ import resource
 from pathlib import Path
 
 from service.gateway.journal import examine
-from service.model.events import ChildAccepted, ChildCanceled, ChildDenied, ChildSubmitted
+from service.model.events import ChildCanceled, ChildDenied, ChildSubmitted
 from service.transport.kafka_process import KafkaProcess
 from tests.integration.gateway.stage import PRICE, Stage, stage, until
 
@@ -13,9 +13,7 @@ LEAVE = ("--on-runner-loss", "leave")
 
 async def with_an_order_and_no_gateway(on: Stage) -> tuple[Path, int]:
     """One order works, and the gateway is killed: its journal, and where the last frame ends."""
-    await on.admit()
-    on.runner.submit("P1.1", 100, PRICE - 100)
-    await on.runner.hears(ChildAccepted, "P1.1")
+    await on.resting()
     on.gateway.kill()
     await on.gateway.gone()
     path = on.folder / "journal" / "gateway.journal"
@@ -63,9 +61,7 @@ async def test_a_full_disk_stops_new_orders_and_cancels_what_works(
 ) -> None:
     """``RLIMIT_FSIZE`` of the running process stands for the disk: it is full from the journal's end on."""
     async with stage(kafka, topic_prefix, tmp_path, gateway=LEAVE) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
+        await on.resting()
         end = len((tmp_path / "journal" / "gateway.journal").read_bytes().rstrip(b"\0"))
         on.gateway.limit(resource.RLIMIT_FSIZE, end)
         on.runner.submit("P1.2", 100, PRICE - 100)

@@ -149,9 +149,7 @@ async def test_a_lost_runner_has_its_orders_cancelled(
     kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
 ) -> None:
     async with stage(kafka, topic_prefix, tmp_path, gateway=("--runner-timeout", "0.6")) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
+        await on.resting()
         on.runner.alive = False
         await on.runner.hears(ChildCanceled, "P1.1")
 
@@ -160,9 +158,7 @@ async def test_a_silent_feed_stops_new_orders_and_no_cancel(
     kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
 ) -> None:
     async with stage(kafka, topic_prefix, tmp_path) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
+        await on.resting()
         on.market.beating = False
         status = await on.status()
         while status.heartbeat_age < 1_600_000_000:

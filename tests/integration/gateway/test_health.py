@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.model.events import ChildAccepted, ChildCanceled
+from service.model.events import ChildCanceled
 from service.settings import ROOT
 from service.transport.kafka_process import KafkaProcess
-from tests.integration.gateway.stage import PRICE, Process, Stage, stage
+from tests.integration.gateway.stage import Process, Stage, stage
 
 ROLES = ("gateway", "broker-sim", "runner", "recorder")
 
@@ -33,7 +33,7 @@ async def ill(run_dir: Path, *roles: str) -> dict[str, str]:
 
 
 def beside(on: Stage, role: str) -> Process:
-    return Process(role, on.folder, *on._common)
+    return Process(role, on.folder, *on.where())
 
 
 @pytest.mark.timeout(400)
@@ -46,9 +46,7 @@ async def test_health_checks_when_kafka_and_the_broker_are_gone_then_no_healthy_
         try:
             for process in others:
                 await process.start()
-            await on.admit()
-            on.runner.submit("P1.1", 100, PRICE - 100)
-            await on.runner.hears(ChildAccepted, "P1.1")
+            await on.resting()
             assert await ill(tmp_path, *ROLES) == {}
             await own_kafka.stop()
             while (await on.status()).heartbeat_age < 2_000_000_000:

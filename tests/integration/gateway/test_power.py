@@ -101,9 +101,7 @@ async def test_after_an_orderly_stop_numbers_go_on_without_a_gap(
     kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
 ) -> None:
     async with stage(kafka, topic_prefix, tmp_path, gateway=("--on-runner-loss", "leave")) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
+        await on.resting()
         assert await on.gateway.stop() == 0
         before = gaps_seen_by_the_broker(tmp_path)  # a first Logon while the broker starts may be lost
         await on.restart_gateway()

@@ -81,9 +81,7 @@ async def test_on_demand_the_broker_is_asked_and_the_person_is_shown_the_orders(
     kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
 ) -> None:
     async with stage(kafka, topic_prefix, tmp_path) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
+        await on.resting()
         reply = await control_client.reconcile(tmp_path, "end of day")
         assert [order.child_id for order in reply.orders] == ["P1.1"]
         assert not (await on.settled()).unknown
@@ -99,9 +97,7 @@ async def test_of_a_broker_that_answers_no_questions_an_order_stays_unknown_unti
 ) -> None:
     options = ("--on-runner-loss", "leave", "--fix-dialect", "mute")
     async with stage(kafka, topic_prefix, tmp_path, gateway=options) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        accepted = await on.runner.hears(ChildAccepted, "P1.1")
+        accepted = await on.resting()
         on.gateway.kill()
         await on.gateway.gone()
         await on.restart_gateway()

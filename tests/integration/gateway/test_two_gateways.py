@@ -5,29 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from service.model.events import ChildAccepted, ChildFilled
+from service.model.events import ChildFilled
 from service.transport.kafka_process import KafkaProcess
-from tests.integration.gateway.stage import PRICE, Process, Stage, stage
+from tests.integration.gateway.stage import PRICE, stage
 
 REFUSED = "another gateway runs on it"
 CLAIMED = "another process of this machine works on it"
-
-
-def another(on: Stage, folder: Path) -> Process:
-    """A gateway with the same options but for its run folder."""
-    return Process(
-        "gateway",
-        folder,
-        "--kafka",
-        on.kafka.bootstrap,
-        "--topic-prefix",
-        on.prefix,
-        "--run-dir",
-        str(folder),
-        "--broker",
-        f"127.0.0.1:{on.port}",
-        *on.gateway_options,
-    )
 
 
 @pytest.mark.timeout(240)
@@ -36,10 +19,8 @@ async def test_a_second_one_is_refused_also_when_the_first_has_been_killed_and_c
 ) -> None:
     """The lock is the kernel's: a killed gateway leaves none, and of two that follow it one gets it."""
     async with stage(kafka, topic_prefix, tmp_path, gateway=("--on-runner-loss", "leave")) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
-        second = another(on, tmp_path)
+        await on.resting()
+        second = on.new_gateway()
         await second.launch()
         assert await second.gone() != 0
         assert REFUSED in second.log.read_text()
@@ -47,7 +28,7 @@ async def test_a_second_one_is_refused_also_when_the_first_has_been_killed_and_c
         for _ in range(3):
             on.gateway.kill()
             await on.gateway.gone()
-            pair = [another(on, tmp_path), another(on, tmp_path)]
+            pair = [on.new_gateway(), on.new_gateway()]
             on.runner.told.clear()
             await asyncio.gather(*(one.launch() for one in pair))
             done, _ = await asyncio.wait(
@@ -73,10 +54,8 @@ async def test_one_with_a_run_folder_of_its_own_is_refused_too(
 ) -> None:
     """It would know nothing of what the first has done, and take on its parents anew."""
     async with stage(kafka, topic_prefix, tmp_path / "a", gateway=("--on-runner-loss", "leave")) as on:
-        await on.admit()
-        on.runner.submit("P1.1", 100, PRICE - 100)
-        await on.runner.hears(ChildAccepted, "P1.1")
-        second = another(on, tmp_path / "b")
+        await on.resting()
+        second = on.new_gateway(tmp_path / "b")
         await second.launch()
         assert await second.gone() != 0
         assert CLAIMED in second.log.read_text()

@@ -96,6 +96,23 @@ def parent(parent_id: str = "P1", **changes: Any) -> ParentOrder:
     return ParentOrder(**{**fields, **changes})
 
 
+def child(child_id: str = "P1.1", **changes: Any) -> SubmitChild:
+    """A buy of 100 AURA, of a parent at its first version."""
+    fields: dict[str, Any] = {
+        "child_id": child_id,
+        "parent_id": child_id.rpartition(".")[0],
+        "parent_version": 1,
+        "symbol": "AURA",
+        "side": Side.BUY,
+        "ord_type": OrdType.LIMIT,
+        "quantity": 100,
+        "price": PRICE,
+        "time_in_force": TimeInForce.DAY,
+        "policy": "twap",
+    }
+    return SubmitChild(**{**fields, **changes})
+
+
 class Driver:
     """A core that has started, is logged on, and knows the market; every input goes on ``frames``.
 
@@ -218,21 +235,10 @@ class Driver:
 
     def submit(self, child_id: str = "P1.1", *, runner: str = "r1", **changes: Any) -> str:
         """A runner's new child; returns the outcome."""
-        parent_id = child_id.rpartition(".")[0]
-        known = self.core.state.parents.get(parent_id)
-        fields: dict[str, Any] = {
-            "child_id": child_id,
-            "parent_id": parent_id,
-            "parent_version": known.version if known else 1,
-            "symbol": "AURA",
-            "side": known.order.side if known else Side.BUY,
-            "ord_type": OrdType.LIMIT,
-            "quantity": 100,
-            "price": PRICE,
-            "time_in_force": TimeInForce.DAY,
-            "policy": "twap",
-        }
-        return self.feed(Intent(runner=runner, command=SubmitChild(**{**fields, **changes})))
+        known = self.core.state.parents.get(child_id.rpartition(".")[0])
+        if known is not None:
+            changes = {"parent_version": known.version, "side": known.order.side, **changes}
+        return self.feed(Intent(runner=runner, command=child(child_id, **changes)))
 
     def cancel(self, child_id: str = "P1.1", *, runner: str = "r1") -> None:
         parent_id = child_id.rpartition(".")[0]

@@ -6,11 +6,11 @@ from service.gateway.countersign import version_of
 from service.gateway.inputs import Intent
 from service.gateway.limits_file import load_limits
 from service.model.events import Alarm, ChildDenied
-from service.model.orders import OrdStatus, OrdType, ReplaceChild, Side, SubmitChild, TimeInForce
+from service.model.orders import OrdStatus, ReplaceChild, Side
 from service.model.reference import load_reference
 from service.model.time import SECOND
 from service.runner.reports import size_cap
-from tests.unit.gateway.driver import LIMITS, PRICE, ROOT, Driver, digest
+from tests.unit.gateway.driver import LIMITS, PRICE, ROOT, Driver, child, digest
 
 DAY = 86_400 * SECOND
 MODEL = "m@1"
@@ -151,19 +151,7 @@ def test_an_old_journal_is_folded_as_it_was() -> None:
     before = LIMITS[: LIMITS.index("[[stages]]")] + LIMITS[LIMITS.index("# Drift is") :]
     driver = Driver(limits=before)
     driver.admit()
-    command = SubmitChild(
-        child_id="P1.1",
-        parent_id="P1",
-        parent_version=1,
-        symbol="AURA",
-        side=Side.BUY,
-        ord_type=OrdType.LIMIT,
-        quantity=100,
-        price=PRICE,
-        time_in_force=TimeInForce.DAY,
-        policy="twap",
-    )
-    assert driver.feed(Intent(runner="r1", command=command), recorded="approved") == "approved"
+    assert driver.feed(Intent(runner="r1", command=child()), recorded="approved") == "approved"
     assert driver.core.state.ledger.progress("P1").working == 100
 
 

@@ -10,10 +10,10 @@ from service.gateway.inputs import Approval, Dismissed, Intent, RunnerLost
 from service.gateway.overrides import MOST_PROPOSED
 from service.gateway.proposals import MOST_OPEN, OVERRIDE
 from service.model.events import ChildDenied, ChildSubmitted
-from service.model.orders import AmendParent, OrdType, PauseParent, Side, SubmitChild, TimeInForce
+from service.model.orders import AmendParent, PauseParent
 from service.model.records import AuditEntry
 from service.model.time import SECOND
-from tests.unit.gateway.driver import LIMITS, PRICE, Driver, digest
+from tests.unit.gateway.driver import LIMITS, PRICE, Driver, child, digest
 
 TERMS = f"P1.1 BUY 950 AURA at {PRICE} DAY"
 
@@ -382,19 +382,7 @@ def test_an_order_that_was_released_is_not_forgotten_by_a_gate_that_would_deny_i
 def test_an_order_that_waited_waits_again_though_a_gate_of_today_would_let_it_through() -> None:
     desk = Driver()
     desk.admit(quantity=5_000)
-    command = SubmitChild(
-        child_id="P1.1",
-        parent_id="P1",
-        parent_version=1,
-        symbol="AURA",
-        side=Side.BUY,
-        ord_type=OrdType.LIMIT,
-        quantity=100,
-        price=PRICE,
-        time_in_force=TimeInForce.DAY,
-        policy="twap",
-    )
-    outcome = desk.feed(Intent(runner="r1", command=command), recorded="SOFT_COLLAR")
+    outcome = desk.feed(Intent(runner="r1", command=child()), recorded="SOFT_COLLAR")
     assert outcome == "SOFT_COLLAR"
     assert desk.core.state.blocked.waiting["P1.1"].blocks == ("SOFT_COLLAR",)
     assert not desk.orders_sent

@@ -26,15 +26,11 @@ from service.model.orders import (
     CancelChild,
     NewParent,
     OrdStatus,
-    OrdType,
-    Side,
     Stamps,
-    SubmitChild,
-    TimeInForce,
 )
 from service.model.time import SECOND, SessionClock
 from service.telemetry.gateway import GatewaySensor
-from tests.unit.gateway.driver import LIMITS, MARKET, PRICE, REFERENCE, UTC, digest, parent, snapshot
+from tests.unit.gateway.driver import LIMITS, MARKET, PRICE, REFERENCE, UTC, child, digest, parent, snapshot
 
 
 class Wire:
@@ -132,20 +128,7 @@ class Gateway:
         self.shell.parent(0, 0, command)
 
     def submit(self, number: int = 1, **changes: Any) -> None:
-        fields: dict[str, Any] = {
-            "child_id": f"P1.{number}",
-            "parent_id": "P1",
-            "parent_version": 1,
-            "symbol": "AURA",
-            "side": Side.BUY,
-            "ord_type": OrdType.LIMIT,
-            "quantity": 100,
-            "price": PRICE,
-            "time_in_force": TimeInForce.DAY,
-            "policy": "twap",
-            "stamps": Stamps(decided=self.utc),
-        }
-        self.shell.intent("r1", SubmitChild(**{**fields, **changes}))
+        self.shell.intent("r1", child(f"P1.{number}", stamps=Stamps(decided=self.utc), **changes))
 
     def cancel(self, number: int = 1) -> None:
         command = CancelChild(child_id=f"P1.{number}", parent_id="P1")
