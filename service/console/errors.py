@@ -12,6 +12,7 @@ from service.console.accounts import AccountsError
 from service.console.desk import DeskError
 from service.console.parameters import ParameterError
 from service.console.sessions import LoginRefused
+from service.console.state import Console
 from service.gateway.control_client import ControlError
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,15 @@ class Refusal(HTTPException):
     status_code = 422
 
 
+def _answered(
+    request: Request[Any, Any, Any], status: int, detail: str, **more: Any
+) -> Response[dict[str, Any]]:
+    """The answer to a request that failed; a press that was not put on record until now is, here."""
+    console: Console = request.app.state.console
+    console.turned_away(request, detail)
+    return problem(status, detail, request.url.path, **more)
+
+
 def problem(status: int, detail: str, where: str, **more: Any) -> Response[dict[str, Any]]:
     """An answer of media type ``application/problem+json``."""
     return Response(
@@ -60,26 +70,26 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
         more["errors"] = error.extra
     status = error.status_code
     detail = error.detail if status != 500 else "see the console's log"
-    return problem(status, detail, request.url.path, **more)
+    return _answered(request, status, detail, **more)
 
 
 def _login(request: Request[Any, Any, Any], error: LoginRefused) -> Response[dict[str, Any]]:
-    answer = problem(429 if error.wait else 401, error.reason, request.url.path)
+    answer = _answered(request, 429 if error.wait else 401, error.reason)
     if error.wait:
         answer.set_header("Retry-After", str(int(error.wait) + 1))
     return answer
 
 
 def _too_deep(request: Request[Any, Any, Any], _: RecursionError) -> Response[dict[str, Any]]:
-    return problem(400, "brackets stand too deep in each other; send what /schema shows", request.url.path)
+    return _answered(request, 400, "brackets stand too deep in each other; send what /schema shows")
 
 
 def _refused(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    return problem(422, str(error), request.url.path)
+    return _answered(request, 422, str(error))
 
 
 def _unavailable(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    return problem(503, str(error), request.url.path)
+    return _answered(request, 503, str(error))
 
 
 def _ours(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

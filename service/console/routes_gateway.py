@@ -132,7 +132,7 @@ class GatewayRoutes(Controller):
     ) -> dict[str, int]:
         console: Console = state.console
         why = f"{request.user.name} at the console: {data.comment}"
-        with console.pressed(request.user, "dismiss held order", child_id, data.comment):
+        with console.pressed(request, "dismiss held order", child_id, data.comment):
             reply = await control_client.dismiss(console.hub.run_dir, child_id, why, console.wait)
         return {"left": len(reply.blocked)}
 
@@ -142,10 +142,25 @@ class GatewayRoutes(Controller):
         reply = await control_client.breaks(console.hub.run_dir, console.wait)
         return [_plain(one) for one in reply.breaks]
 
+    @post(
+        "/breaks/{break_id:str}/explain",
+        guards=[needs(Right.RECONCILE), fresh],
+        status_code=200,
+        summary="Say what a break is: it is over, and nothing is booked",
+    )
+    async def explain(
+        self, request: Asking, break_id: FromPath[str], data: JSONBody[Comment], state: State
+    ) -> dict[str, int]:
+        console: Console = state.console
+        why = f"{request.user.name} at the console: {data.comment}"
+        with console.pressed(request, "explain break", break_id, data.comment):
+            reply = await control_client.explain_break(console.hub.run_dir, break_id, why, console.wait)
+        return {"left": len(reply.breaks)}
+
     @post("/reconcile", guards=[needs(Right.RECONCILE), fresh], status_code=200, summary="Ask the broker")
     async def reconcile(self, request: Asking, data: JSONBody[Comment], state: State) -> dict[str, int]:
         console: Console = state.console
-        with console.pressed(request.user, "reconcile", "all", data.comment):
+        with console.pressed(request, "reconcile", "all", data.comment):
             why = f"{request.user.name}: {data.comment}"
             reply = await control_client.reconcile(console.hub.run_dir, why, console.wait)
         return {"orders": len(reply.orders)}
@@ -155,7 +170,7 @@ class GatewayRoutes(Controller):
         if data.typed.strip() != data.scope:
             raise Refusal(f"type {data.scope} to confirm; you typed {data.typed!r}")
         console: Console = state.console
-        with console.pressed(request.user, "kill", data.scope, data.reason):
+        with console.pressed(request, "kill", data.scope, data.reason):
             why = f"{request.user.name} at the console: {data.reason}"
             reply = await control_client.kill(console.hub.run_dir, data.scope, why, timeout=console.wait)
         return {"scope": reply.scope, "working": len(reply.working), "durable": reply.durable} | {
@@ -188,7 +203,7 @@ class GatewayRoutes(Controller):
             text=data.text,
         )
         address = control_address(console.hub.run_dir)
-        with console.pressed(request.user, f"propose {data.action.value}", data.target, data.reason):
+        with console.pressed(request, f"propose {data.action.value}", data.target, data.reason):
             return _plain(await control_client.ask(address, given, ProposeReply, console.wait))
 
     @post(
@@ -209,7 +224,7 @@ class GatewayRoutes(Controller):
             reason=data.reason,
         )
         address = control_address(console.hub.run_dir)
-        with console.pressed(request.user, f"approve {data.action.value}", data.target, data.reason):
+        with console.pressed(request, f"approve {data.action.value}", data.target, data.reason):
             return _plain(await control_client.ask(address, given, ApproveReply, console.wait))
 
 

@@ -128,7 +128,9 @@ class HandRoutes(Controller):
             reason="by_hand",
         )
         at = "market" if data.price is None else data.price
-        with console.pressed(user, f"order by hand {row.side} {data.quantity} at {at}", row.id, data.reason):
+        with console.pressed(
+            request, f"order by hand {row.side} {data.quantity} at {at}", row.id, data.reason
+        ):
             answer = await hub.hands.submit(user.name, order, console.wait)
             if isinstance(answer, ChildDenied):
                 raise Refusal(f"{answer.child_id}: {answer.control} {answer.code} {answer.detail}")
@@ -157,7 +159,7 @@ class HandRoutes(Controller):
         child = hub.blotter.children.get(child_id)
         if child is None or child.parent != parent_id:
             raise NotFoundException(f"{parent_id} has no child {child_id}")
-        with console.pressed(user, "cancel child by hand", child_id, data.reason):
+        with console.pressed(request, "cancel child by hand", child_id, data.reason):
             await hub.hands.cancel(user.name, parent_id, child_id, console.wait)
         _decided(hub, row, user, "cancel", child_id, max(0, child.quantity - child.filled), child.price)
         return Child(child=child_id, outcome="asked")

@@ -228,7 +228,7 @@ class ParentRoutes(Controller):
         console: Console = state.console
         given = new_parent(console.hub, data, request.user)
         what = f"{data.side} {data.quantity} {data.symbol} by {data.policy}"
-        with console.pressed(request.user, f"new parent {what}", given.parent.id, data.reason):
+        with console.pressed(request, f"new parent {what}", given.parent.id, data.reason):
             return outcome(await console.hub.command(given, console.wait))
 
     @get("/{parent_id:str}", guards=[needs(Right.SEE)], summary="One parent with all that belongs to it")
@@ -293,7 +293,7 @@ class ParentRoutes(Controller):
         if action == "takeover":
             action, fields = "pause", fields | {"by_hand": True}
         given = command(action, parent_id, row.symbol, request.user.name, **fields)
-        with console.pressed(request.user, f"{data.action} parent", parent_id, data.reason):
+        with console.pressed(request, f"{data.action} parent", parent_id, data.reason):
             return outcome(await hub.command(given, console.wait))
 
 

@@ -136,7 +136,7 @@ class StagingRoutes(Controller):
         row = _row(console, ticket_id, request.user)
         if row.list:
             raise Refusal(f"{ticket_id} is released with its list {row.list}")
-        return (await _release(console, request.user, [row], data.reason, ticket_id))[0]
+        return (await _release(console, request, [row], data.reason, ticket_id))[0]
 
     @post(
         "/lists/{name:str}/release",
@@ -158,11 +158,11 @@ class StagingRoutes(Controller):
             raise NotFoundException(f"no ticket of a list {name} waits")
         if len(rows) > _MOST_OF_A_LIST:
             raise Refusal(f"{name} has {len(rows)} tickets; {_MOST_OF_A_LIST} are released together at most")
-        return await _release(console, request.user, rows, data.reason, f"list {name}")
+        return await _release(console, request, rows, data.reason, f"list {name}")
 
 
 async def _release(
-    console: Console, user: User, rows: list[StagedRow], reason: str, what: str
+    console: Console, request: Asking, rows: list[StagedRow], reason: str, what: str
 ) -> list[Outcome]:
     """Hand these in, all or none.
 
@@ -170,11 +170,12 @@ async def _release(
         Conflict: One of them is not claimed by this person, or is being released.
         Refusal: One cannot be, or the gateway has refused one: none is worked on.
     """
+    user = request.user
     for row in rows:
         if row.status != "claimed" or row.claimed != user.name or row.id in console.releasing:
             who = f" by {row.claimed}" if row.claimed else ""
             raise Conflict(f"{row.id} is {row.status}{who}: claim all of it first")
-    with console.pressed(user, "release", what, reason):
+    with console.pressed(request, "release", what, reason):
         commands = [_command(console, user, row, paused=len(rows) > 1) for row in rows]
         console.releasing.update(row.id for row in rows)
         try:

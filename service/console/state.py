@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
@@ -22,6 +22,7 @@ from service.model.records import AuditEntry
 COOKIE: Final = "slipstream_session"
 CSRF_HEADER: Final = "x-csrf-token"
 COMMAND_HEADER: Final = "x-command-id"
+_ON_RECORD: Final = "on_record"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -67,15 +68,30 @@ class Console:
         self.hub.wake()
 
     @contextlib.contextmanager
-    def pressed(self, user: User, action: str, target: str, reason: str) -> Iterator[None]:
+    def pressed(
+        self, request: Request[User, Session, Any], action: str, target: str, reason: str
+    ) -> Iterator[None]:
         """Put what is done inside on record, with its outcome, also when it fails."""
+        request.state[_ON_RECORD] = True
         try:
             yield
         except Exception as error:
             detail = error.detail if isinstance(error, HTTPException) else str(error)
-            self.audit(user, action, target, reason, f"refused: {detail}")
+            self.audit(request.user, action, target, reason, f"refused: {detail}")
             raise
-        self.audit(user, action, target, reason, "done")
+        self.audit(request.user, action, target, reason, "done")
+
+    def turned_away(self, request: Request[Any, Any, Any], detail: str) -> None:
+        """Put a press on record that was refused before it was under way: for its role or form, or too late.
+
+        What only shows is no press, and what nobody has sent that is logged in is on nobody's record.
+        """
+        user: User | None = request.scope.get("user")
+        handler: BaseRouteHandler | None = request.scope.get("route_handler")
+        if user is None or handler is None or request.state.get(_ON_RECORD):
+            return
+        if fresh in (handler.guards or ()):
+            self.audit(user, handler.handler_name, request.url.path, "", f"refused: {detail}")
 
     def note_login(self, name: str, address: str, outcome: str) -> None:
         """Put a login on record; the password never gets here."""

@@ -31,6 +31,7 @@ NEEDS = {
     ("POST", "/api/gateway/held/{child_id}/dismiss"): Right.COUNTERSIGN,
     ("POST", "/api/gateway/kill"): Right.KILL,
     ("POST", "/api/gateway/reconcile"): Right.RECONCILE,
+    ("POST", "/api/gateway/breaks/{break_id}/explain"): Right.RECONCILE,
     ("GET", "/api/gateway/challenge"): Right.COUNTERSIGN,
     ("POST", "/api/gateway/proposals"): Right.COUNTERSIGN,
     ("POST", "/api/gateway/proposals/{proposal}/approve"): Right.COUNTERSIGN,
@@ -70,7 +71,7 @@ async def login(client: AsyncTestClient[Litestar], name: str) -> dict[str, str]:
 
 def path_of(template: str) -> str:
     names = {"parent_id": "P1", "child_id": "P1.1", "ticket_id": "S1", "name": "L", "proposal": "1"}
-    return template.format(**names, alarm_id="A1")
+    return template.format(**names, alarm_id="A1", break_id="B1")
 
 
 async def send(client: AsyncTestClient[Litestar], method: str, path: str, headers: dict[str, str]) -> Any:

@@ -199,6 +199,13 @@ export function dismiss(held) {
   } });
 }
 
+export function explainBreak(found) {
+  const comment = reasonField(true);
+  return dialog(`Explain ${found.id}`, [el("div", { class: "wrap" }, `${found.symbol} ${found.kind.replaceAll("_", " ")} ${found.child_id}: it is over, and nothing is booked.`), el("div", { class: "fields" }, field("what it is", comment))], { submit: "Explain", onSubmit: async () => {
+    await post(`/api/gateway/breaks/${found.id}/explain`, { comment: comment.value });
+  } });
+}
+
 export function kill(preset = "all") {
   const scope = el("input", { name: "scope", value: preset, required: true, id: "k-scope", autocomplete: "off" });
   const typed = el("input", { name: "typed", required: true, id: "k-typed", autocomplete: "off", spellcheck: false });
@@ -237,15 +244,17 @@ export function propose(action, target, text = "") {
 
 export async function approve(proposal) {
   const { person, secret, fields } = proofFields();
+  // Who lets one order past a soft limit says why, too (C20).
+  const reason = reasonField(proposal.action === "override");
   const shown = [el("div", { class: "wrap" }, `${proposal.by} proposes: ${proposal.action} ${proposal.target}: ${proposal.reason}`)];
   if (proposal.action === "limits") {
     const [now, then] = await Promise.all([get("/api/gateway/limits"), get(`/api/gateway/limits?proposal=${proposal.proposal}`)]);
     shown.push(el("pre", {}, difference(now.text, then.text)));
   }
-  return dialog(`Approve proposal ${proposal.proposal}`, [...shown, el("div", { class: "fields" }, ...fields)], { submit: "Approve", onSubmit: async () => {
-    const request = { kind: "approve", proposal: proposal.proposal, action: proposal.action, target: proposal.target };
+  return dialog(`Approve proposal ${proposal.proposal}`, [...shown, el("div", { class: "fields" }, ...fields, field("reason", reason))], { submit: "Approve", onSubmit: async () => {
+    const request = { kind: "approve", proposal: proposal.proposal, action: proposal.action, target: proposal.target, reason: reason.value };
     const proof = await prove(person.value.trim(), secret.value, request);
-    await post(`/api/gateway/proposals/${proposal.proposal}/approve`, { action: proposal.action, target: proposal.target, proof });
+    await post(`/api/gateway/proposals/${proposal.proposal}/approve`, { action: proposal.action, target: proposal.target, reason: reason.value, proof });
     toast(`done: ${proposal.action} ${proposal.target}`);
   } });
 }

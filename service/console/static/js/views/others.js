@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { el, int, price, time, toast } from "../format.js";
 import { may, rows, state } from "../store.js";
 import { Table } from "../table.js";
-import { approve, close_alarm, dismiss, editLimits, propose } from "./dialogs.js";
+import { approve, close_alarm, dismiss, editLimits, explainBreak, propose } from "./dialogs.js";
 
 export function market() {
   const hosts = new Map(), node = el("div", { class: "grid three" });
@@ -65,7 +65,7 @@ export function risk() {
         held.replaceChildren(...(wait.length ? wait.map((h) => line(`${h.terms}: ${h.detail}${h.proposal ? ` (proposal ${h.proposal} is open)` : ""}, until ${time(h.expires_utc)}`,
           el("button", { disabled: !may("countersign") || Boolean(h.proposal), onclick: () => propose("override", h.terms) }, "Propose release"), el("button", { disabled: !may("countersign"), onclick: () => dismiss(h) }, "Dismiss"))) : [none("no order")]));
         breaks.replaceChildren(...(differ.length ? differ.map((b) => line(`${b.id}: ${b.symbol} ${b.kind.replaceAll("_", " ")} ${b.child_id} ${b.differs}; ours ${b.ours || "nothing"}; theirs ${b.theirs || "nothing"}; ${int(b.claimed)} lots claimed`,
-          el("button", { disabled: !may("countersign"), onclick: () => propose("book", b.id) }, "Propose booking"))) : [none("none")]));
+          el("button", { disabled: !may("reconcile"), onclick: () => explainBreak(b) }, "Explain"), el("button", { disabled: !may("countersign"), onclick: () => propose("book", b.id) }, "Propose booking"))) : [none("none")]));
       }
     } catch (problem) {
       held.replaceChildren(none(problem.message));
