@@ -1,6 +1,11 @@
 """docker-compose.yml keeps every container closed, within limits, and its secrets in files."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,24 @@ def default(value: str) -> str:
 
 def size(text: str) -> int:
     return int(text[:-1]) << UNITS[text[-1]]
+
+
+def compose(*arguments: str) -> str:
+    """What Compose itself makes of the file where nothing is set from outside."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SLIPSTREAM_")}
+    program = Path(sys.executable).parent / "docker-compose"
+    command = [program, "--file", ROOT / "docker-compose.yml", *arguments]
+    done = subprocess.run(command, env=plain, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def resolved() -> dict[str, Any]:
+    text = compose("--profile", "gpu", "--profile", "desk", "config", "--format", "json")
+    services: dict[str, Any] = json.loads(text)["services"]
+    assert services.keys() == SERVICES.keys()
+    return services
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -108,3 +131,101 @@ def test_gpu_when_its_profile_is_asked_for_then_the_image_is_built_from_the_lock
     assert service["networks"]["default"]["aliases"] == ["runner"]
     devices = service["deploy"]["resources"]["reservations"]["devices"]
     assert [device["capabilities"] for device in devices] == [["gpu"]]
+
+
+def test_services_when_no_profile_is_asked_for_then_neither_gpu_nor_desk_is_started() -> None:
+    assert set(compose("config", "--services").split()) == SERVICES.keys() - {"desk", "runner-gpu"}
+
+
+def test_images_when_named_then_each_is_of_one_release() -> None:
+    for name, service in SERVICES.items():
+        assert re.search(r":v?\d+\.\d+\.\d+$", default(service["image"])), name
+
+
+def test_ports_when_published_then_on_the_loopback_address_alone(resolved: dict[str, Any]) -> None:
+    published = [(name, port) for name, service in resolved.items() for port in service.get("ports", ())]
+    assert {name for name, _ in published} == {"console", "prometheus", "alertmanager", "grafana"}
+    assert {port["host_ip"] for _, port in published} == {"127.0.0.1"}
+
+
+def test_mounts_when_resolved_then_each_is_a_volume_or_a_folder_of_ours_that_is_only_read(
+    resolved: dict[str, Any],
+) -> None:
+    used = set()
+    for name, service in resolved.items():
+        for mount in service["volumes"]:
+            if mount["type"] == "volume":
+                used.add(mount["source"])
+            else:
+                assert mount["type"] == "bind", name
+                assert mount["read_only"] is True, name
+                assert Path(mount["source"]).is_relative_to(ROOT / "deploy"), name
+                assert Path(mount["source"]).is_dir(), name
+    assert used == COMPOSE["volumes"].keys()
+
+
+def test_health_when_checked_then_every_service_has_one_that_a_busy_machine_passes(
+    resolved: dict[str, Any],
+) -> None:
+    for name, service in resolved.items():
+        if name == "desk":
+            continue
+        check = service["healthcheck"]
+        assert (check["timeout"], check["start_period"]) == ("10s", "1m30s"), name
+        for address in re.findall(r"https?://[^/]+", " ".join(check["test"])):
+            # A name may be an IPv6 address first, which not every server listens on.
+            assert address == f"http://127.0.0.1:{service['ports'][0]['target']}", name
+
+
+def sources(node: Any) -> Iterator[str]:
+    """Names and uids of data sources anywhere in a dashboard."""
+    if isinstance(node, list):
+        for one in node:
+            yield from sources(one)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "datasource":
+                yield value["uid"] if isinstance(value, dict) else value
+            else:
+                yield from sources(value)
+
+
+def test_grafana_when_it_starts_then_it_finds_dashboards_and_their_source(resolved: dict[str, Any]) -> None:
+    targets = {mount["target"]: Path(mount["source"]) for mount in resolved["grafana"]["volumes"]}
+    provisioning = targets["/etc/grafana/provisioning"]
+    (provider,) = yaml.safe_load((provisioning / "dashboards/slipstream.yml").read_text())["providers"]
+    boards = targets[provider["options"]["path"]]
+    home = Path(resolved["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (targets[str(home.parent)] / home.name).is_file()
+    found = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    known = {source["uid"] for source in found} | {source["name"] for source in found}
+    files = sorted(boards.glob("*.json"))
+    assert len(files) == 6
+    for file in files:
+        named = set(sources(json.loads(file.read_text())))
+        assert named, file
+        assert named <= known, file
+    for source in found:
+        host, _, port = source["url"].removeprefix("http://").partition(":")
+        assert int(port) in {one["target"] for one in resolved[host]["ports"]}
+
+
+def test_grafana_when_it_starts_then_it_has_no_account_and_asks_nobody_outside() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    off = {
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_AUTH_BASIC_ENABLED",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+        "GF_SNAPSHOTS_EXTERNAL_ENABLED",
+    }
+    on = {
+        "GF_AUTH_DISABLE_LOGIN_FORM",
+        "GF_PLUGINS_PREINSTALL_DISABLED",
+        "GF_SECURITY_DISABLE_GRAVATAR",
+        "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION",
+    }
+    assert {environment[name] for name in off} == {"false"}
+    assert {environment[name] for name in on} == {"true"}
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
