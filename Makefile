@@ -2,6 +2,9 @@
 PYTHON ?= python3
 ARGS ?=
 PROCESSES ?=
+# A file's tests stay together, in the order of their names: those with processes, which take long, begin.
+# To see one at work, ARGS="-n 0 -k gate".
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup test test-browser demo bench drills mutation lint format test-quickfix train lock clean clean-kafka
 
@@ -24,7 +27,7 @@ setup:
 	@$(PYTHON) scripts/setup.py
 
 test: setup
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 demo: setup
 	.venv/bin/slipstream demo $(ARGS)
@@ -55,11 +58,11 @@ format: setup
 	.venv/bin/ruff check --fix .
 
 # Only the folders that touch the FIX engine: the rest does not depend on which build of it is there.
-FIX_TESTS := $(wildcard tests/unit/fix tests/integration/fix tests/unit/simulation)
+FIX_TESTS := $(wildcard tests/integration/fix tests/unit/fix tests/unit/simulation)
 test-quickfix:
 	@$(PYTHON) scripts/setup.py --name quickfix
 	@test -n "$(FIX_TESTS)" || { echo 'error: the folders of the FIX tests are gone'; exit 1; }
-	.venv-quickfix/bin/python -m pytest $(FIX_TESTS) $(ARGS)
+	.venv-quickfix/bin/python -m pytest $(PARALLEL) $(FIX_TESTS) $(ARGS)
 
 # Not part of `make test`: it needs an engine, and minutes.
 compose-test: setup

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -24,6 +25,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _numbers = itertools.count()
 
+# Each of these keeps every core busy for a minute or more: beside one another they would only be late.
+_WHOLE_SERVICE = ("tests/browser/", "tests/drills/test_processes.py", "tests/integration/demo/")
+
 # Roles run on uvloop, so tests do. The local stream is tried on both: their transports are different classes.
 _ON_BOTH_LOOPS = {"test_stream"}
 
@@ -39,9 +43,29 @@ def pytest_asyncio_loop_factories(
     return factories
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores, since many tests wait; a few at most, each may start a Kafka."""
+    return min(len(os.sched_getaffinity(0)) + 1, 6)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``: what runs the whole service is one file to it, for one worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "the whole service" if nodeid.startswith(_WHOLE_SERVICE) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaProcess]:
-    """The session's one Kafka, up and answering at ``kafka.bootstrap``.
+    """The session's one Kafka (a worker's, where there are several), up and answering at ``kafka.bootstrap``.
 
     It lives on a loop of its own, so any test's loop may talk to it. Do not kill or restart it; a drill
     takes ``own_kafka``.
