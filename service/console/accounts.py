@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 import stat
+import time
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.model.reference import Name
+from service.model.time import SECOND
 
 SHORTEST_PASSWORD: Final = 12
 _LONGEST_PASSWORD: Final = 1024
@@ -181,6 +183,39 @@ def read_accounts(path: Path, *, exposed: bool) -> Accounts:
     if about.st_uid not in (0, os.geteuid()) or stat.S_IMODE(about.st_mode) & 0o022:
         raise AccountsError(f"{path}: others can write it; own it and `chmod go-w` it")
     return accounts
+
+
+class AccountsFile:
+    """The file of users as it is now: read again whenever it, or who may write it, has changed.
+
+    Args:
+        exposed: As of ``read_accounts``.
+
+    Raises:
+        AccountsError: When called, if it cannot be used.
+    """
+
+    def __init__(self, path: Path, *, exposed: bool) -> None:
+        self._path = path
+        self._exposed = exposed
+        self._read: tuple[tuple[int, ...], Accounts] | None = None
+
+    def __call__(self) -> Accounts:
+        try:
+            about = self._path.stat()
+        except OSError:
+            self._read = None
+            return read_accounts(self._path, exposed=self._exposed)
+        # The time of change cannot be set back, as that of writing can.
+        mark = (about.st_ino, about.st_dev, about.st_ctime_ns, about.st_mtime_ns, about.st_size)
+        if self._read is not None and self._read[0] == mark:
+            return self._read[1]
+        self._read = None
+        found = read_accounts(self._path, exposed=self._exposed)
+        # One that has just been written may be written again within the same tick of the kernel's clock.
+        if time.time_ns() - about.st_ctime_ns > SECOND:
+            self._read = mark, found
+        return found
 
 
 def hashed(password: str) -> str:

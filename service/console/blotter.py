@@ -10,7 +10,17 @@ from typing import Any, Final
 import msgspec
 
 from service.console.curves import Curves
-from service.console.rows import AlarmRow, ChildRow, DecisionRow, FillRow, MarketRow, ParentRow
+from service.console.rows import (
+    AlarmRow,
+    ChildRow,
+    DecisionRow,
+    FillRow,
+    MarketRow,
+    ParentRow,
+    child_row,
+    decision_row,
+    fill_row,
+)
 from service.console.staging import StagedRow, Staging
 from service.model.events import (
     Alarm,
@@ -55,6 +65,9 @@ _DECISIONS: Final = 500
 _MOST_FILLS: Final = 20_000
 _MOST_CLOSED_ALARMS: Final = 1_000
 _MOST_CHILDREN: Final = 20_000
+_MOST_PARENTS: Final = 5_000
+_MOST_EXECUTIONS: Final = 200_000
+"""The record tells an execution again soon or not at all: when a reader that has lost its place goes back."""
 
 
 class Blotter:
@@ -64,7 +77,7 @@ class Blotter:
         rev: Number of the newest change.
         decisions: The newest per parent, oldest first.
         curves: What was done and wanted over time, per parent; mids per instrument.
-        answers: Parent events by ``command_id``, for whoever waits for one.
+        children_of, fills_of: Of one parent, oldest first.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -73,6 +86,8 @@ class Blotter:
         self.parents: dict[str, ParentRow] = {}
         self.snapshots: dict[str, ParentSnapshot] = {}
         self.children: OrderedDict[str, ChildRow] = OrderedDict()
+        self.children_of: defaultdict[str, dict[str, ChildRow]] = defaultdict(dict)
+        self.fills_of: defaultdict[str, deque[FillRow]] = defaultdict(deque)
         self.fills: deque[FillRow] = deque(maxlen=_MOST_FILLS)
         self.alarms: OrderedDict[str, AlarmRow] = OrderedDict()
         self.markets: dict[str, MarketRow] = {}
@@ -84,7 +99,7 @@ class Blotter:
         self.sessions: dict[str, bool] = {}
         self.refused: OrderedDict[str, ParentRefused] = OrderedDict()
         self._changed: OrderedDict[tuple[str, str], Row] = OrderedDict()
-        self._executions: set[tuple[str, str]] = set()
+        self._executions: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
         self._volume: dict[str, list[int]] = {}
         self._at_begin: dict[str, tuple[int, int]] = {}
@@ -166,6 +181,11 @@ class Blotter:
         row = self.parents.get(order.id)
         if row is None:
             row = self.parents[order.id] = self._new_row(state, event)
+            if len(self.parents) > _MOST_PARENTS:
+                self._forget_an_old_parent()
+        if isinstance(event, ParentChanged) and event.change in ("busted", "corrected"):
+            # What was seen is not what counts any more.
+            self._sums[order.id] = [state.filled_quantity, state.filled_money]
         if state.version >= row.version:
             self._take(row, state)
         if isinstance(event, ParentChanged) and event.change in ("paused", "taken over"):
@@ -230,6 +250,24 @@ class Blotter:
         if begin is not None and volume is not None:
             row.market_volume, row.market_money = volume[0] - begin[0], volume[1] - begin[1]
 
+    def _forget_an_old_parent(self) -> None:
+        for key, row in self.parents.items():
+            if row.ended:
+                known: tuple[dict[str, Any], ...] = (
+                    self.parents,
+                    self.snapshots,
+                    self.decisions,
+                    self.children_of,
+                    self.fills_of,
+                    self.curves.progress,
+                    self._sums,
+                    self._at_begin,
+                )
+                for about in known:
+                    about.pop(key, None)
+                self._changed.pop(("parent", key), None)
+                return
+
     # Children
 
     def _child(self, event: ChildEvent) -> None:
@@ -272,23 +310,8 @@ class Blotter:
     def _new_child(self, event: ChildEvent) -> ChildRow | None:
         if not isinstance(event, ChildSubmitted):
             return None
-        row = ChildRow(
-            id=event.child_id,
-            parent=event.parent_id,
-            symbol=event.symbol,
-            side=event.side.name.lower(),
-            quantity=0,
-            price=event.price,
-            ord_type=event.ord_type.name.lower(),
-            time_in_force=event.time_in_force.name.lower(),
-            venue=event.venue,
-            model=event.model,
-            reason=event.reason,
-            cl_ord_id=event.cl_ord_id,
-            ts_event=event.ts_event,
-            ts_utc=event.ts_utc,
-        )
-        self.children[row.id] = row
+        row = child_row(event)
+        self.children[row.id] = self.children_of[row.parent][row.id] = row
         if len(self.children) > _MOST_CHILDREN:
             self._forget_an_old_child()
         parent = self.parents.get(row.parent)
@@ -303,6 +326,7 @@ class Blotter:
         for key, row in self.children.items():
             if row.ended:
                 del self.children[key]
+                self.children_of[row.parent].pop(key, None)
                 self._changed.pop(("child", key), None)
                 return
 
@@ -313,30 +337,23 @@ class Blotter:
     def _fill(self, row: ChildRow, fill: ChildFill) -> None:
         if (fill.symbol, fill.exec_id) in self._executions:
             return
-        self._executions.add((fill.symbol, fill.exec_id))
+        self._executions[fill.symbol, fill.exec_id] = None
+        if len(self._executions) > _MOST_EXECUTIONS:
+            self._executions.popitem(last=False)
         row.filled += fill.last_quantity
         row.money += fill.last_quantity * fill.last_price
         if isinstance(fill, ChildFilled):
             row.status, row.pending, row.ended = "filled", "", True
         elif not row.ended:
             row.status = "partially_filled"
-        shown = FillRow(
-            exec_id=fill.exec_id,
-            child=row.id,
-            parent=row.parent,
-            symbol=row.symbol,
-            side=row.side,
-            quantity=fill.last_quantity,
-            price=fill.last_price,
-            liquidity=fill.liquidity.name.lower(),
-            venue=fill.venue,
-            ts_event=fill.ts_event,
-            ts_utc=fill.ts_utc,
-        )
+        shown = fill_row(row, fill)
         if len(self.fills) == _MOST_FILLS:
             oldest = self.fills[0]
             self._changed.pop(("fill", f"{oldest.symbol} {oldest.exec_id}"), None)
+            if earlier := self.fills_of.get(oldest.parent):
+                earlier.popleft()
         self.fills.append(shown)
+        self.fills_of[row.parent].append(shown)
         self.touch("fill", f"{fill.symbol} {fill.exec_id}", shown)
         parent = self.parents.get(row.parent)
         if parent is not None:
@@ -439,23 +456,7 @@ class Blotter:
 
     def _decision(self, decision: Decision) -> None:
         parent = self.parents.get(decision.parent_id)
-        self.decisions[decision.parent_id].append(
-            DecisionRow(
-                parent=decision.parent_id,
-                action=decision.action,
-                child=decision.child_id,
-                quantity=decision.quantity,
-                price=decision.price,
-                target=decision.target,
-                filled=decision.filled,
-                working=decision.working,
-                model=decision.model,
-                score=decision.score,
-                reason=decision.reason,
-                ts_event=decision.ts_event,
-                ts_utc=decision.ts_utc,
-            )
-        )
+        self.decisions[decision.parent_id].append(decision_row(decision))
         if parent is not None:
             parent.target, parent.model = decision.target, decision.model or parent.model
             parent.last_action, parent.last_reason = decision.action, decision.reason

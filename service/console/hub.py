@@ -165,7 +165,7 @@ class Hub:
         """Ask the gateway twice a second; the console goes on without it."""
         while True:
             try:
-                self.status = await control_client.status(self.run_dir, timeout=2.0)
+                self.status = await control_client.status(self.run_dir, timeout=2.0, brief=True)
                 reason = "up"
             except (ControlError, OSError) as error:
                 self.status, reason = None, str(error)
@@ -198,7 +198,7 @@ class Hub:
             head.latched = status.latched
             head.proposals = [msgspec.structs.asdict(proposal) for proposal in status.proposals]
             head.runners = [name for name in status.runners if not person_of(name)]
-            head.working, head.unknown = len(status.working), status.unknown
+            head.working, head.unknown = status.works, status.unknown
             head.limits_version = status.limits_version
         return head
 

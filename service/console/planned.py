@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from service.policy.contract import ParentView, Policy, View
 log = logging.getLogger(__name__)
 
 _POINTS: Final = 60
+_MOST_KEPT: Final = 256
 
 
 class _NoMarket:
@@ -66,3 +68,22 @@ def planned(
         log.warning("policy %s gives no plan for %s: %r", order.policy, order.id, error)
         return []
     return points
+
+
+class Plans:
+    """Plans that were asked for before: one holds until its parent has another version."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[int, list[tuple[int, int]]]] = OrderedDict()
+
+    def of(
+        self, policy: Policy, state: ParentSnapshot, instrument: Instrument, expected_volume: int
+    ) -> list[tuple[int, int]]:
+        """As ``planned``."""
+        found = self._kept.pop(state.parent.id, None)
+        if found is None or found[0] != state.version:
+            found = state.version, planned(policy, state, instrument, expected_volume)
+        self._kept[state.parent.id] = found
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return found[1]

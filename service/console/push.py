@@ -1,7 +1,8 @@
 """Changes to every open page over a WebSocket: all rows first, then ten times a second what has changed.
 
-A page that cannot keep up is not sent more: each message holds the newest state of every row that changed
-since the last one that the page took, so that nothing piles up and nothing is lost.
+A page that cannot keep up is not sent more: its next message holds the newest state of every row that has
+changed since the last one that it took, so that nothing piles up and nothing is lost. One that takes nothing
+at all is cut off (``service.console.serving``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-import msgspec
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
@@ -18,41 +18,38 @@ from service.console.accounts import Right, User
 from service.console.sessions import Session
 from service.console.state import Console, needs
 
-EVERY: Final = 0.1
 _CLOSE_LOGGED_OUT: Final = 4401
-
-_encode = msgspec.json.Encoder().encode
-
-
-def changes(console: Console, since: int) -> bytes:
-    """What a page lacks after revision ``since``, as one JSON document."""
-    rows: dict[str, list[Any]] = {}
-    for kind, row in console.hub.blotter.since(since):
-        rows.setdefault(kind, []).append(row)
-    return _encode({"rev": console.hub.blotter.rev, "head": console.hub.head, "rows": rows})
+_CLOSE_TOO_MANY: Final = 4429
+_MOST_PAGES: Final = 16
 
 
 @websocket("/api/live", guards=[needs(Right.SEE)])
 async def live(socket: WebSocket[User, Session, Any]) -> None:
     """Push until the page goes away or its session ends."""
     console: Console = socket.app.state.console
-    key = socket.auth.key
+    session, beats = socket.auth, console.beats
     await socket.accept()
+    if session.pages >= _MOST_PAGES:
+        await socket.close(code=_CLOSE_TOO_MANY, reason=f"{_MOST_PAGES} pages are open in this session")
+        return
     listener = asyncio.create_task(_until_gone(socket))
+    session.pages += 1
+    beats.join()
     try:
         rev = -1
         while not listener.done():
-            if key and console.sessions.find(key, touch=False) is None:
+            if session.key and console.sessions.find(session.key, touch=False) is None:
                 await socket.close(code=_CLOSE_LOGGED_OUT, reason="logged out")
                 return
-            document = changes(console, rev)
-            rev = console.hub.blotter.rev
+            number = beats.number
+            rev, document = beats.document(rev)
             await socket.send_data(document, mode="text")
-            await asyncio.sleep(EVERY)
-            await console.hub.changed(1.0)
-    except WebSocketDisconnect:
-        pass
+            await beats.after(number)
+    except (WebSocketDisconnect, OSError):
+        pass  # it has gone, or was cut off
     finally:
+        session.pages -= 1
+        beats.leave()
         listener.cancel()
         with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
             await listener

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import socket
 from pathlib import Path
 
-import uvicorn
 from pydantic import Field
 
-from service.console.accounts import Accounts, read_accounts
+from service.console.accounts import AccountsFile
 from service.console.app import build
 from service.console.hub import MARKET_TOPICS, RECORD_TOPICS, Hub
+from service.console.serving import Serving
 from service.console.sessions import Sessions
 from service.console.state import Console
 from service.model.reference import load_reference
@@ -95,14 +94,6 @@ def _listen(settings: ConsoleSettings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """Signals are the role's own affair."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
 async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     """Serve until ``stop``.
 
@@ -112,9 +103,7 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         TransportError: The cluster does not answer.
     """
 
-    def accounts() -> Accounts:
-        return read_accounts(settings.users, exposed=exposed(settings))
-
+    accounts = AccountsFile(settings.users, exposed=exposed(settings))
     accounts()
     reference = load_reference(settings.reference)
     listener = _listen(settings)
@@ -151,31 +140,18 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             secure=settings.tls_certificate is not None or settings.origin.startswith("https:"),
             wait=settings.command_seconds,
         )
-        server = _Server(
-            uvicorn.Config(
-                build(console),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                ws="websockets-sansio",
-                ws_max_size=64 * 1024,
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
-                timeout_graceful_shutdown=2,
-            )
-        )
+        serving = Serving(build(console), certificate=settings.tls_certificate, key=settings.tls_key)
         async with asyncio.TaskGroup() as group:
             group.create_task(hub.run(stop))
-            serving = group.create_task(server.serve(sockets=[listener]))
+            serves = group.create_task(serving.run(listener))
             await hub.caught_up()
             ready.parent.mkdir(parents=True, exist_ok=True)
             ready.with_suffix(".address").write_text(f"{settings.host}:{port}\n")
             ready.touch()
             log.info("the console is at %s", min(console.origins))
             await stop.wait()
-            server.should_exit = True
-            await serving
+            serving.stop()
+            await serves
     finally:
         for path in (ready, ready.with_suffix(".address")):
             path.unlink(missing_ok=True)

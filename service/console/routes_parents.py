@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from typing import Annotated, Any, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException, PermissionDeniedException
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from service.console.accounts import Right, User
 from service.console.desk import check_policy, command, new_id
@@ -17,7 +19,6 @@ from service.console.errors import Conflict, Refusal
 from service.console.estimate import CostNow, Estimate, before_trading, taking_now
 from service.console.hub import Hub
 from service.console.parameters import OBJECTIVES, parameters, unit_for_people
-from service.console.planned import planned
 from service.console.rows import ChildRow, DecisionRow, FillRow, ParentRow
 from service.console.sessions import Session
 from service.console.state import Console, fresh, needs
@@ -31,6 +32,8 @@ from service.policy.registry import describe, discover
 Asking = Request[User, Session, Any]
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Words = Annotated[str, msgspec.Meta(max_length=500)]
+Most = Annotated[int, msgspec.Meta(ge=0, le=20_000)]
+T = TypeVar("T")
 
 
 class Ticket(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -75,7 +78,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 class ParentPage(msgspec.Struct, kw_only=True):
-    """Everything about one parent."""
+    """Everything about one parent; of children, fills and decisions the newest, as many as were asked for."""
 
     parent: ParentRow
     children: list[ChildRow]
@@ -162,6 +165,11 @@ def _window(hub: Hub, order: ParentOrder) -> int:
     return max(0, end - start)
 
 
+def _newest(rows: Collection[T], most: int) -> list[T]:
+    """The newest, oldest of them first."""
+    return list(itertools.islice(rows, max(0, len(rows) - most), None))
+
+
 def amendment(hub: Hub, row: ParentRow, data: Change) -> dict[str, Any]:
     """Fields of the command that amends a parent so.
 
@@ -232,7 +240,14 @@ class ParentRoutes(Controller):
             return outcome(await console.hub.command(given, console.wait))
 
     @get("/{parent_id:str}", guards=[needs(Right.SEE)], summary="One parent with all that belongs to it")
-    async def one(self, parent_id: FromPath[str], state: State) -> ParentPage:
+    async def one(
+        self,
+        parent_id: FromPath[str],
+        state: State,
+        children: FromQuery[Most] = 500,
+        fills: FromQuery[Most] = 500,
+        decisions: FromQuery[Most] = 500,
+    ) -> ParentPage:
         console: Console = state.console
         hub = console.hub
         blotter = hub.blotter
@@ -252,11 +267,11 @@ class ParentRoutes(Controller):
         expected = int(instrument.reference_volume * minutes / 390)
         return ParentPage(
             parent=row,
-            children=[child for child in blotter.children.values() if child.parent == parent_id],
-            fills=[fill for fill in blotter.fills if fill.parent == parent_id],
-            decisions=list(blotter.decisions.get(parent_id, ())),
+            children=_newest(blotter.children_of.get(parent_id, {}).values(), children),
+            fills=_newest(blotter.fills_of.get(parent_id, ()), fills),
+            decisions=_newest(blotter.decisions.get(parent_id, ()), decisions),
             progress=blotter.curves.progress.get(parent_id, []),
-            plan=planned(policy, known, instrument, expected) if policy is not None else [],
+            plan=console.plans.of(policy, known, instrument, expected) if policy is not None else [],
             mids=[p for p in blotter.curves.mids.get(row.symbol, []) if p[0] >= row.began],
             now=now,
             rest=rest,

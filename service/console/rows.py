@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+from service.model.events import ChildFill, ChildSubmitted
+from service.model.records import Decision
+
 
 class ParentRow(msgspec.Struct, kw_only=True):
     """One parent.
@@ -193,3 +196,59 @@ class Head(msgspec.Struct, kw_only=True):
     limits_version: str = ""
     stale: bool = False
     open_alarms: int = 0
+
+
+def child_row(event: ChildSubmitted) -> ChildRow:
+    """Of a child that has just been sent, before its lots count as working."""
+    return ChildRow(
+        id=event.child_id,
+        parent=event.parent_id,
+        symbol=event.symbol,
+        side=event.side.name.lower(),
+        quantity=0,
+        price=event.price,
+        ord_type=event.ord_type.name.lower(),
+        time_in_force=event.time_in_force.name.lower(),
+        venue=event.venue,
+        model=event.model,
+        reason=event.reason,
+        cl_ord_id=event.cl_ord_id,
+        ts_event=event.ts_event,
+        ts_utc=event.ts_utc,
+    )
+
+
+def fill_row(child: ChildRow, fill: ChildFill) -> FillRow:
+    """Of one execution of a child."""
+    return FillRow(
+        exec_id=fill.exec_id,
+        child=child.id,
+        parent=child.parent,
+        symbol=child.symbol,
+        side=child.side,
+        quantity=fill.last_quantity,
+        price=fill.last_price,
+        liquidity=fill.liquidity.name.lower(),
+        venue=fill.venue,
+        ts_event=fill.ts_event,
+        ts_utc=fill.ts_utc,
+    )
+
+
+def decision_row(decision: Decision) -> DecisionRow:
+    """Of one decision."""
+    return DecisionRow(
+        parent=decision.parent_id,
+        action=decision.action,
+        child=decision.child_id,
+        quantity=decision.quantity,
+        price=decision.price,
+        target=decision.target,
+        filled=decision.filled,
+        working=decision.working,
+        model=decision.model,
+        score=decision.score,
+        reason=decision.reason,
+        ts_event=decision.ts_event,
+        ts_utc=decision.ts_utc,
+    )

@@ -31,7 +31,11 @@ class LoginRefused(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """One login. ``key`` is the cookie, ``csrf`` what every change has to bring besides."""
+    """One login. ``key`` is the cookie, ``csrf`` what every change has to bring besides.
+
+    Attributes:
+        pages: Open pages that are sent what changes.
+    """
 
     key: str
     csrf: str
@@ -39,6 +43,7 @@ class Session:
     began: float
     seen: float
     used: dict[str, float] = field(default_factory=dict)
+    pages: int = 0
 
     def first_use(self, command_id: str) -> bool:
         """Whether a command with this id has not been sent in this session before."""

@@ -15,7 +15,9 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from service.console.accounts import Right, User
+from service.console.beats import Beats
 from service.console.hub import Hub
+from service.console.planned import Plans
 from service.console.sessions import Session, Sessions, same
 from service.model.records import AuditEntry
 
@@ -37,6 +39,8 @@ class Console:
         secure: The cookie goes over TLS alone.
         wait: Seconds to wait for the gateway's answer to a parent command.
         releasing: Tickets whose release is under way.
+        plans: Curves that the schedules of parents plan.
+        beats: What open pages are sent, and when.
     """
 
     hub: Hub
@@ -45,6 +49,11 @@ class Console:
     secure: bool
     wait: float = 10.0
     releasing: set[str] = field(default_factory=set)
+    plans: Plans = field(default_factory=Plans)
+    beats: Beats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.beats = Beats(self.hub)
 
     def say(
         self, user: User, action: str, target: str, reason: str, *, detail: str = "", after: int = 0

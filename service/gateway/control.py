@@ -91,7 +91,13 @@ class LimitsRequest(Message, frozen=True, kw_only=True, tag="limits_request"):
 
 
 class StatusRequest(Message, frozen=True, kw_only=True, tag="status_request"):
-    """How is it going?"""
+    """How is it going?
+
+    Attributes:
+        brief: Leave out the orders that work, and say how many they are: for whoever asks often.
+    """
+
+    brief: bool = False
 
 
 class ParentsRequest(Message, frozen=True, kw_only=True, tag="parents_request"):
@@ -323,6 +329,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
         latched: What has stopped itself, by ``LEVEL=NAME``, and why.
         held: Terms of the orders that a soft limit holds (C20).
         clock: Why our clock is not to be trusted, where that denies new orders (C47).
+        works: How many orders work, also where ``working`` was not asked for.
     """
 
     session: str
@@ -345,6 +352,7 @@ class StatusReply(Message, frozen=True, kw_only=True, tag="status_reply"):
     proposals: tuple[OpenProposal, ...] = ()
     held: tuple[str, ...] = ()
     clock: str = ""
+    works: int = 0
 
 
 class ParentsReply(Message, frozen=True, kw_only=True, tag="parents_reply"):

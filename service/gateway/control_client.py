@@ -89,13 +89,13 @@ async def ask(address: str, request: ControlRequest, kind: type[T], timeout: flo
     return reply
 
 
-async def status(run_dir: Path, timeout: float = 10.0) -> StatusReply:
-    """The gateway of this run folder in a nutshell.
+async def status(run_dir: Path, timeout: float = 10.0, *, brief: bool = False) -> StatusReply:
+    """The gateway of this run folder in a nutshell; ``brief``: without its orders, of which it says how many.
 
     Raises:
         ControlError: If it does not answer.
     """
-    return await ask(control_address(run_dir), StatusRequest(), StatusReply, timeout)
+    return await ask(control_address(run_dir), StatusRequest(brief=brief), StatusReply, timeout)
 
 
 async def parents(run_dir: Path, *, closed: bool = False, timeout: float = 10.0) -> ParentsReply:

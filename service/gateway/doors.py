@@ -221,7 +221,7 @@ class Control:
         elif isinstance(request, ExposureRequest):
             connection.send(self._exposure())
         else:
-            connection.send(self._status())
+            connection.send(self._status(request.brief))
 
     def _kill(self, connection: Connection, request: Kill, who: str) -> None:
         """In force and on the wire before anything is answered; the answer waits for the disk."""
@@ -316,7 +316,7 @@ class Control:
         shown = state.parents if request.closed else state.open
         return ParentsReply(parents=tuple(state.snapshot(parent) for parent in shown.values()))
 
-    def _status(self) -> StatusReply:
+    def _status(self, brief: bool) -> StatusReply:
         assert self.shell is not None
         shell, state, now = self.shell, self.shell.core.state, self.shell.now()
         heartbeat = shell.heartbeat
@@ -334,7 +334,7 @@ class Control:
                 )
                 for k in state.kills.engaged.values()
             ),
-            working=self._working(""),
+            working=() if brief else self._working(""),
             unknown=sum(exposure.unknown for exposure in state.ledger.exposures.values()),
             open_parents=len(state.open),
             waiting_parents=sum(len(queue) for queue in state.waiting.values()),
@@ -361,6 +361,7 @@ class Control:
             latched=latched(state),
             held=tuple(blocked.terms for blocked in state.blocked.waiting.values()),
             clock=state.clock_trouble,
+            works=len(state.ledger.live),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from service.console import blotter as rows_of
 from service.console.blotter import ACKNOWLEDGE, CLOSE, Blotter
 from service.model.events import (
     Alarm,
@@ -21,6 +22,7 @@ from service.model.events import (
     ChildUnknown,
     Liquidity,
     ParentAdmitted,
+    ParentChanged,
     ParentClosed,
     ParentSnapshot,
     SessionChanged,
@@ -107,6 +109,40 @@ def test_a_fill_when_told_twice_counts_once(blotter: Blotter) -> None:
     row, child = blotter.parents["P1"], blotter.children["P1.1"]
     assert (row.filled, row.money, row.passive, row.working) == (10, 10 * 500_100, 10, 30)
     assert (child.filled, child.status, len(blotter.fills)) == (10, "partially_filled", 1)
+
+
+def test_a_fill_when_it_is_busted_counts_no_more(blotter: Blotter) -> None:
+    feed(blotter, submitted(), fill("E1", 10, 10), fill("E2", 20, 30))
+    state = msgspec.structs.replace(STATE, version=2, filled_quantity=20, filled_money=20 * 500_100)
+    event = ParentChanged(
+        command_id="", change="busted", by="broker", reason="", state=state, ts_event=1, ts_utc=2
+    )
+    feed(blotter, event)
+    row = blotter.parents["P1"]
+    assert (row.filled, row.money) == (20, 20 * 500_100)
+    feed(blotter, fill("E3", 5, 25))
+    assert row.filled == 25
+
+
+def test_rows_when_there_are_too_many_are_forgotten_oldest_first_and_everywhere(
+    blotter: Blotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_of, "_MOST_PARENTS", 2)
+    monkeypatch.setattr(rows_of, "_MOST_CHILDREN", 3)
+    monkeypatch.setattr(rows_of, "_MOST_EXECUTIONS", 4)
+    for number in range(1, 9):
+        child = {"child_id": f"P1.{number}"}
+        feed(blotter, submitted(**child), fill(f"E{number}", 40, 40, last=True, **child))
+    assert list(blotter.children) == list(blotter.children_of["P1"]) == ["P1.6", "P1.7", "P1.8"]
+    assert len(blotter._executions) == 4
+    feed(blotter, ParentClosed(reason="filled", state=STATE, ts_event=9, ts_utc=9))
+    for name in ("P2", "P3"):
+        order = msgspec.structs.replace(ORDER, id=name)
+        state = msgspec.structs.replace(STATE, parent=order)
+        feed(blotter, ParentAdmitted(command_id=name, state=state, ts_event=10, ts_utc=10))
+    assert list(blotter.parents) == list(blotter.snapshots) == ["P2", "P3"]
+    assert "P1" not in blotter.fills_of.keys() | blotter.curves.progress.keys() | blotter.decisions.keys()
+    assert [row.id for kind, row in blotter.since(-1) if kind == "parent"] == ["P3", "P2"]
 
 
 def test_what_works_when_orders_end_or_change_follows(blotter: Blotter) -> None:

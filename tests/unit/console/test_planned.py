@@ -2,7 +2,7 @@
 
 import msgspec
 
-from service.console.planned import planned
+from service.console.planned import Plans, planned
 from service.model.reference import Reference
 from service.policy.registry import discover
 from tests.unit.runner.desk import OPEN, Desk
@@ -33,3 +33,13 @@ def test_a_window_that_is_none_and_a_schedule_that_raises_give_no_plan(reference
     assert planned(policy, msgspec.structs.replace(state, window_end=OPEN), instrument, 1) == []
     stray = Desk(ready=False).state(target_participation=0.1)  # a parameter that twap does not take
     assert planned(policy, stray, instrument, 1) == []
+
+
+def test_a_plan_is_made_once_for_each_version_of_its_parent(reference: Reference) -> None:
+    instrument, policy = reference.by_symbol["AURA"], discover().policies["twap"]
+    state = Desk(ready=False).state(quantity=2_400, seconds=1_200)
+    plans = Plans()
+    first = plans.of(policy, state, instrument, 10_000)
+    assert plans.of(policy, state, instrument, 10_000) is first
+    amended = msgspec.structs.replace(state, version=state.version + 1)
+    assert plans.of(policy, amended, instrument, 10_000) is not first

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.console.push import changes
+from service.console.beats import changes
 from service.console.state import Console
 from tests.unit.console.conftest import Behind
 from tests.unit.gateway.driver import Driver
@@ -25,15 +25,15 @@ def test_a_page_gets_everything_once_and_then_what_it_lacks(console: Console, de
     desk.submit("P1.1")
     for message in desk.published:
         console.hub.blotter.apply(message)
-    first = json.loads(changes(console, -1))
+    first = json.loads(changes(console.hub, -1))
     assert ids(first) == {"parent": ["P1"], "child": ["P1.1"]}
     assert first["rev"] == console.hub.blotter.rev
-    assert json.loads(changes(console, first["rev"]))["rows"] == {}
+    assert json.loads(changes(console.hub, first["rev"]))["rows"] == {}
     told = len(desk.published)
     desk.acknowledge()
     for message in desk.published[told:]:
         console.hub.blotter.apply(message)
-    later = json.loads(changes(console, first["rev"]))
+    later = json.loads(changes(console.hub, first["rev"]))
     assert ids(later) == {"child": ["P1.1"]}
     assert later["rows"]["child"][0]["status"] == "new"
 
@@ -45,6 +45,6 @@ def test_a_row_that_changed_often_is_sent_once_as_it_is_now(console: Console, de
         desk.fill(lots)
     for message in desk.published:
         console.hub.blotter.apply(message)
-    document = json.loads(changes(console, -1))
+    document = json.loads(changes(console.hub, -1))
     assert [row["filled"] for row in document["rows"]["parent"]] == [60]
     assert len(document["rows"]["fill"]) == 3

@@ -98,7 +98,7 @@ export function parent(id, { back }) {
     const now = Math.min(state.head.market_time, page.parent.ended || Infinity);
     if (progress.length && seconds(now) > progress.at(-1)[0]) progress.push([seconds(now), page.parent.filled, page.parent.target]);
     charts.progress.setData(joined([page.plan.map(([t, q]) => [seconds(t), q]), progress.map((p) => [p[0], p[2]]), progress.map((p) => [p[0], p[1]])]));
-    const fillsOf = (kind) => page.fills.filter((f) => (f.liquidity === "added") === kind).map((f) => [seconds(f.ts_event), f.price]);
+    const fillsOf = (kind) => of("fill", id).filter((f) => (f.liquidity === "added") === kind).map((f) => [seconds(f.ts_event), f.price]);
     const passive = fillsOf(true), aggressive = fillsOf(false), mids = page.mids.map(([t, twice]) => [seconds(t), twice / 2]);
     const [times, mid] = joined([mids, passive.map((p) => [p[0], null]), aggressive.map((p) => [p[0], null])]);
     charts.price.setData([times, mid, sparse(times, passive), sparse(times, aggressive)]);
@@ -107,7 +107,7 @@ export function parent(id, { back }) {
   async function load() {
     if (gone) return;
     try {
-      const page = await get(`/api/parents/${encodeURIComponent(id)}`);
+      const page = await get(`/api/parents/${encodeURIComponent(id)}?children=0&fills=0&decisions=200`);
       if (gone) return;
       plot(page);
       decisions.set(page.decisions.map((d) => ({ ...d, symbol: page.parent.symbol })).reverse());
