@@ -36,6 +36,7 @@ _READ: Final = frozenset(map(str, (
     102, 103, 150, 151, 371, 372, 373, 379, 380, 434, 531, 532, 533, 584, 851, 912,
 )))
 # fmt: on
+_PAIRS: Final = re.compile(r"([^=\x01]+)=([^\x01]*)\x01")
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _COUNT: Final = re.compile(r"[0-9]{1,18}")
 _DIGITS: Final = 28
@@ -260,7 +261,11 @@ def _unknown_value(name: str, tag: str, text: str) -> NoReturn:
 
 def _split(raw: str) -> tuple[Fields, str]:
     """Fields by tag (the first of each), and a tag that we read and that stands there twice, if any."""
-    fields: Fields = {}
+    pairs = _PAIRS.findall(raw)
+    fields: Fields = dict(pairs)
+    if len(fields) == len(pairs) == raw.count(SOH):
+        return fields, ""
+    fields = {}
     repeated = ""
     for item in raw.split(SOH):
         tag, _, value = item.partition("=")

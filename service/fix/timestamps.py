@@ -9,7 +9,9 @@ from typing import Final
 
 from service.model.time import SECOND
 
-_TEXT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,12}))?", re.ASCII)
+_SECOND: Final = re.compile(r"(\d{4})(\d{2})(\d{2})-(\d{2}):(\d{2}):(\d{2})", re.ASCII)
+_FRACTION: Final = re.compile(r"\.(\d{1,12})", re.ASCII)
+_WHOLE: Final = len("YYYYMMDD-HH:MM:SS")
 
 
 @lru_cache(maxsize=8)
@@ -30,18 +32,26 @@ def utc_text(nanoseconds: int, digits: int) -> str:
     return f"{_second_text(second)}.{rest // 10 ** (9 - digits):0{digits}d}"
 
 
+@lru_cache(maxsize=64)
+def _second_from_text(text: str) -> int:
+    match = _SECOND.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a UTCTimestamp (YYYYMMDD-HH:MM:SS.sss)")
+    year, month, day, hour, minute, second = map(int, match.groups())
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError(f"{text!r} is not a time of day")
+    return _day_start(year, month, day) + hour * 3600 + minute * 60 + second
+
+
 def utc_from_text(text: str) -> int:
     """Nanoseconds since the epoch of a UTCTimestamp; a leap second counts as the next second.
 
     Raises:
         ValueError: If it is not one.
     """
-    match = _TEXT.fullmatch(text)
-    if match is None:
+    second, rest = _second_from_text(text[:_WHOLE]) * SECOND, text[_WHOLE:]
+    if not rest:
+        return second
+    if _FRACTION.fullmatch(rest) is None:
         raise ValueError(f"{text!r} is not a UTCTimestamp (YYYYMMDD-HH:MM:SS.sss)")
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    if hour > 23 or minute > 59 or second > 60:
-        raise ValueError(f"{text!r} is not a time of day")
-    fraction = (match.group(7) or "").ljust(9, "0")[:9]
-    seconds = _day_start(year, month, day) + hour * 3600 + minute * 60 + second
-    return seconds * SECOND + int(fraction)
+    return second + int(rest[1:10].ljust(9, "0"))

@@ -11,11 +11,13 @@ import tomllib
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._/-]+$")]
+_PLAIN: Final = 28
+"""Digits that decimal arithmetic of default precision keeps."""
 
 
 class ReferenceFileError(ValueError):
@@ -75,7 +77,7 @@ class Instrument(_Entry):
 
     def price_text(self, price: int) -> str:
         """A price as FIX wants it: plain decimal text."""
-        return f"{Decimal(price).scaleb(-self.price_exponent):f}"
+        return _text(price, self.price_exponent)
 
     def price_from_text(self, text: str) -> int:
         """Price units of a decimal text.
@@ -87,7 +89,7 @@ class Instrument(_Entry):
 
     def quantity_text(self, lots: int) -> str:
         """Lots as FIX OrderQty text."""
-        return f"{Decimal(lots * self.lot).scaleb(-self.quantity_exponent):f}"
+        return _text(lots * self.lot, self.quantity_exponent)
 
     def quantity_from_text(self, text: str) -> int:
         """Lots of an OrderQty text.
@@ -107,7 +109,19 @@ class Instrument(_Entry):
         return Decimal(price_lots * self.lot * self.multiplier).scaleb(-scale)
 
 
+def _text(units: int, exponent: int) -> str:
+    if not exponent:
+        return str(units)
+    sign, digits = ("-", str(-units)) if units < 0 else ("", str(units))
+    digits = digits.zfill(exponent + 1)
+    return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}"
+
+
 def _exact(text: str, exponent: int, what: str) -> int:
+    before, _, fraction = text.partition(".")
+    digits = before + fraction
+    if len(fraction) <= exponent and len(digits) <= _PLAIN and digits.isascii() and digits.isdecimal():
+        return int(digits.ljust(len(before) + exponent, "0"))
     try:
         scaled = Decimal(text).scaleb(exponent)
         whole = int(scaled)

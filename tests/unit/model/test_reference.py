@@ -4,11 +4,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.model.reference import Instrument, ReferenceFileError, load_reference, parse_reference
 from service.settings import ROOT
 
 TEXT = (ROOT / "deploy" / "reference.toml").read_text()
+SHARE = Instrument(symbol="A", venue="V", currency="USD")
 
 
 def test_shipped_file_loads_and_its_version_follows_its_text() -> None:
@@ -53,7 +56,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_prices_and_quantities_are_exact_both_ways() -> None:
-    share = Instrument(symbol="A", venue="V", currency="USD")
+    share = SHARE
     assert share.price_text(5_800_050) == "580.0050"
     assert share.price_from_text("580.005") == 5_800_050
     with pytest.raises(ValueError, match="finer than"):
@@ -72,3 +75,28 @@ def test_money_is_exact() -> None:
     assert future.money(3_000 * 2) == Decimal(60_000)
     share = Instrument(symbol="A", venue="V", currency="USD")
     assert share.money(5_800_050 * 100) == Decimal("58000.5")
+
+
+@given(units=st.integers(-(10**20), 10**20), exponent=st.integers(0, 9))
+def test_a_price_reads_as_decimal_arithmetic_writes_it_and_is_read_back(units: int, exponent: int) -> None:
+    share = SHARE.model_copy(update={"price_exponent": exponent})
+    assert share.price_text(units) == f"{Decimal(units).scaleb(-exponent):f}"
+    assert share.price_from_text(share.price_text(units)) == units
+
+
+@given(
+    text=st.from_regex(r"-?([0-9]{1,18}(\.[0-9]{0,8})?|\.[0-9]{1,8})", fullmatch=True)
+    | st.text(alphabet="0123456789.-+_ \u0663", max_size=12),
+    exponent=st.integers(0, 6),
+)
+def test_a_text_is_the_number_that_decimal_arithmetic_makes_of_it_or_none(text: str, exponent: int) -> None:
+    share = SHARE.model_copy(update={"price_exponent": exponent})
+    try:
+        exact = Decimal(text).scaleb(exponent)
+        expected = int(exact) if exact == exact.to_integral_value() else None
+    except (ArithmeticError, ValueError):
+        expected = None
+    try:
+        assert share.price_from_text(text) == expected
+    except ValueError:
+        assert expected is None
