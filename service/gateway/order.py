@@ -103,7 +103,6 @@ class Order:
 
     def __init__(
         self,
-        *,
         child_id: str,
         parent_id: str,
         cl_ord_id: str,

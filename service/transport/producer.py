@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -25,6 +26,7 @@ _MAX_RECORD: Final = _BATCH_BYTES - 1024
 log = logging.getLogger(__name__)
 
 
+@lru_cache(maxsize=65_536)
 def partition_for(key: bytes, partitions: int) -> int:
     """Partition of ``key`` by Kafka's default partitioner (murmur2)."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)

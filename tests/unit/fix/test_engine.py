@@ -1,6 +1,7 @@
 """The callbacks' own guard: whatever goes wrong inside one, nothing but DoNotSend comes out."""
 
 import logging
+import time
 
 import pytest
 import quickfix
@@ -96,8 +97,8 @@ def test_logout_when_both_sides_say_something_then_the_first_is_the_reason(
 def test_messages_when_they_come_in_then_their_times_are_kept_until_somebody_asks(
     application: _Application,
 ) -> None:
-    application.fromAdmin(message("35=0|34=2|52=20261121-18:00:00.125"), None)
-    application.fromApp(message("35=8|34=3|52=20261121-18:00:01|17=X-1"), None)
+    application.fromApp(message("35=8|34=2|52=20261121-18:00:00.125|17=X-1"), None)
+    application.fromAdmin(message("35=0|34=3|52=20261121-18:00:01"), None)
     application.fromAdmin(message("35=0|34=4"), None)
     assert [text for text, _ in application.heard] == ["20261121-18:00:00.125", "20261121-18:00:01"]
     arrived = [at for _, at in application.heard]
@@ -105,6 +106,17 @@ def test_messages_when_they_come_in_then_their_times_are_kept_until_somebody_ask
     for _ in range(300):
         application.fromAdmin(message("35=0|34=2|52=20261121-18:00:02"), None)
     assert len(application.heard) == 256
+
+
+def test_reports_when_many_come_at_once_then_the_times_of_some_are_kept_and_all_are_told(
+    application: _Application, told: list[Happened]
+) -> None:
+    began = time.monotonic()
+    for number in range(200):
+        application.fromApp(message(f"35=8|34={number + 1}|52=20261121-18:00:01|17=X-{number}"), None)
+    most = 1 + int((time.monotonic() - began) / 0.01)
+    assert 1 <= len(application.heard) <= most
+    assert len(told) == 200
 
 
 def test_application_when_cut_off_then_reports_still_arrive_but_no_session_news(
