@@ -53,7 +53,6 @@ from service.gateway.shell import Shell
 from service.gateway.triggers import engage, user_name
 from service.model.codec import DecodeError, to_gateway
 from service.model.events import ChildSnapshot, KillEngaged, ParentAdmitted
-from service.model.message import Message
 from service.model.stream import RunnerHeartbeat, RunnerHello, StreamSynced, ToGateway
 from service.transport.stream import Connection, StreamServer
 from service.transport.topics import TransportError
@@ -82,7 +81,9 @@ class Runners:
         self._heard: dict[str, int] = {}
         self._names: dict[Connection, str] = {}
         self.shell: Shell | None = None
-        self.server = StreamServer(address, _decode_runner, on_message=self._message, on_close=self._closed)
+        self.server = StreamServer(
+            address, _decode_runner, on_message=self._message, on_close=self._closed, on_read=self._read
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,10 +95,10 @@ class Runners:
         now = self._utc()
         self._heard.update(dict.fromkeys(runners, now))
 
-    def tell(self, message: Message) -> None:
-        """Send to every runner that has said hello."""
+    def tell(self, payload: bytes) -> None:
+        """Send a message, which is bytes already, to every runner that has said hello."""
         for connection in self._names:
-            connection.send(message)
+            connection.send_encoded(payload)
 
     def check(self) -> None:
         """Find runners that are lost."""
@@ -128,6 +129,11 @@ class Runners:
                 shell.intent(runner, message)
             else:
                 log.error("%s sends commands without having said who it is", connection.name)
+
+    def _read(self) -> None:
+        """What runners want is on its way to the disk before the loop turns to anything else."""
+        if self.shell is not None:
+            self.shell.journal.flush()
 
     def _turn_out(self, connection: Connection, why: str) -> None:
         if connection.open:

@@ -69,11 +69,23 @@ class Journal:
         self._quick = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._patient: Callable[[], bool] = lambda: True
         self._on_synced: Callable[[int], None] = lambda _: None
         self._on_failed: Callable[[str], None] = lambda _: None
 
-    def start(self, *, on_synced: Callable[[int], None], on_failed: Callable[[str], None]) -> None:
-        """Begin to write; callbacks come on the running loop."""
+    def start(
+        self,
+        *,
+        on_synced: Callable[[int], None],
+        on_failed: Callable[[str], None],
+        patient: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Begin to write; callbacks come on the running loop.
+
+        Args:
+            patient: Whether the loop may wait for a quick disk: it has little else to do just now.
+        """
+        self._patient = patient
         self._loop = asyncio.get_running_loop()
         self._on_synced, self._on_failed = on_synced, on_failed
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
@@ -111,7 +123,11 @@ class Journal:
 
     def _turn_over(self) -> None:
         self._scheduled = False
-        self._waiting = self._wants_sync and self._quick
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken, ahead of the end of this turn, and sync it if something waits for that."""
+        self._waiting = self._wants_sync and self._quick and self._patient()
         self._flush()
         if self._waiting:
             self._await_sync()

@@ -37,7 +37,6 @@ from service.gateway.state import Effect, Publish, Send
 from service.model.codec import DecodeError, encode
 from service.model.events import Alarm, ChildDenied, ChildFill, ParentEvent
 from service.model.market import FeedHeartbeat, ReferenceMessage, ReferenceSnapshot
-from service.model.message import Message
 from service.model.orders import (
     CancelChild,
     ChildCommand,
@@ -87,7 +86,7 @@ class Shell:
     Args:
         core: Recovered from the journal.
         journal: Started by the caller with ``on_synced`` and ``on_journal_failed`` of this.
-        tell: Sends a message to every runner.
+        tell: Sends a message, encoded, to every runner.
         seq: Number of the journal's last input.
     """
 
@@ -97,7 +96,7 @@ class Shell:
         journal: Journal,
         wire: Wire,
         record: Record,
-        tell: Callable[[Message], None],
+        tell: Callable[[bytes], None],
         *,
         seq: int,
         sensor: GatewaySensor | None = None,
@@ -272,9 +271,10 @@ class Shell:
 
     def _publish(self, effect: Publish) -> None:
         message = effect.message
-        self._record.send_encoded(effect.topic, effect.key, encode(message))
+        payload = encode(message)
         if effect.runners:
-            self._tell(message)
+            self._tell(payload)
+        self._record.send_encoded(effect.topic, effect.key, payload)
         if type(message) is ChildDenied:
             self._sensor.on_denied(message.control, message.code)
         elif type(message) is Alarm:

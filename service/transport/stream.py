@@ -56,7 +56,9 @@ class Connection(asyncio.Protocol):
         on_open: Callable[[Connection], None] | None,
         on_close: Callable[[Connection], None] | None,
         on_bad: Callable[[Connection, bytes, str], None] | None,
+        on_read: Callable[[], None] | None = None,
     ) -> None:
+        self._on_read = on_read
         self._decode = decode
         self._on_message = on_message
         self._on_open = on_open
@@ -65,6 +67,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._behind = self._paused = False
+        self._corked = False
+        self._waiting: list[bytes] = []
         self.name = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,6 +114,8 @@ class Connection(asyncio.Protocol):
                 self._on_message(self, message)
         finally:
             del buffer[:at]
+            if taken and self._on_read is not None:
+                self._on_read()
         if taken >= most and buffer:
             self._fall_behind()
 
@@ -176,11 +182,34 @@ class Connection(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """Hand one message to the socket; nothing happens if the peer has gone."""
+        self.send_encoded(encode(message))
+
+    def send_encoded(self, payload: bytes) -> None:
+        """Hand over one message that is already bytes.
+
+        The first of a turn of the loop goes out at once, those behind it together when the turn is over:
+        a system call each, and a peer woken for each, would cost more than all else that is done for them.
+        """
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        payload = encode(message)
-        transport.write(len(payload).to_bytes(4, "big") + payload)
+        if self._corked:
+            self._waiting += (len(payload).to_bytes(4, "big"), payload)
+            return
+        self._corked = True
+        asyncio.get_running_loop().call_soon(self._uncork)
+        self._write(transport, len(payload).to_bytes(4, "big") + payload)
+
+    def _uncork(self) -> None:
+        self._corked = False
+        if self._waiting:
+            data = b"".join(self._waiting)
+            self._waiting.clear()
+            if self._transport is not None:
+                self._write(self._transport, data)
+
+    def _write(self, transport: asyncio.Transport, data: bytes) -> None:
+        transport.write(data)
         if transport.get_write_buffer_size() > _MAX_UNREAD:
             log.error(
                 "%s does not read: %d bytes wait; closing", self.name, transport.get_write_buffer_size()
@@ -190,6 +219,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close after what was sent has been written."""
         if self._transport is not None:
+            self._uncork()
             self._transport.close()
 
 
@@ -198,6 +228,7 @@ class StreamServer:
 
     Args:
         on_bad: A frame that could not be decoded; the connection lives on, except after an absurd length.
+        on_read: Messages that came in together have been handed over.
     """
 
     def __init__(
@@ -209,6 +240,7 @@ class StreamServer:
         on_open: Callable[[Connection], None] | None = None,
         on_close: Callable[[Connection], None] | None = None,
         on_bad: Callable[[Connection, bytes, str], None] | None = None,
+        on_read: Callable[[], None] | None = None,
     ) -> None:
         self._kind, self._where, self._port = _split(address)
         self._address = address
@@ -217,6 +249,7 @@ class StreamServer:
         self._on_open = on_open
         self._on_close = on_close
         self._on_bad = on_bad
+        self._on_read = on_read
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
         self.connections: set[Connection] = set()
@@ -235,7 +268,9 @@ class StreamServer:
             self._on_close(connection)
 
     def _factory(self) -> Connection:
-        return Connection(self._decode, self._on_message, self._opened, self._closed, self._on_bad)
+        return Connection(
+            self._decode, self._on_message, self._opened, self._closed, self._on_bad, self._on_read
+        )
 
     async def start(self) -> None:
         """Listen.

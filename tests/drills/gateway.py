@@ -216,7 +216,7 @@ class Gateway:
         journal.turn()
         journal.disk()
 
-    def _tell(self, message: object) -> None:
+    def _tell(self, payload: bytes) -> None:
         self.fuse.touch("between two events to runners")
 
     def refold(self) -> Core:

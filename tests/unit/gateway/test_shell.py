@@ -19,7 +19,7 @@ from service.gateway.inputs import KillInput, Started
 from service.gateway.journal import JournalError, open_journal, payloads
 from service.gateway.shell import Recovery, Shell
 from service.gateway.state import ORDERS
-from service.model.codec import BY_TOPIC
+from service.model.codec import BY_TOPIC, to_runner
 from service.model.events import Alarm, ChildDenied, ChildRejected, ChildSubmitted, ParentAdmitted
 from service.model.market import FeedHeartbeat
 from service.model.orders import (
@@ -97,7 +97,7 @@ class Gateway:
             self.journal,
             self.wire,
             self.kafka,
-            self.told.append,
+            lambda payload: self.told.append(to_runner(payload)),
             seq=fold.seq,
             sensor=self.legs,
             utc=lambda: self.utc,

@@ -165,6 +165,61 @@ async def test_one_peer_that_never_stops_talking_leaves_the_loop_to_others(
     await server.stop()
 
 
+async def test_messages_of_one_turn_leave_in_order_and_behind_the_first_together(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    real = Connection._write
+
+    def write(self: Connection, transport: asyncio.Transport, data: bytes) -> None:
+        writes.append(data)
+        real(self, transport, data)
+
+    answers: list[Any] = []
+
+    def answer(connection: Connection, _: Any) -> None:
+        monkeypatch.setattr(Connection, "_write", write)
+        for number in range(10):
+            connection.send(StreamSynced(parents=number, ts_utc=0))
+        connection.close()  # what was said goes out all the same
+
+    server = StreamServer(address, to_gateway, on_message=answer)
+    await server.start()
+    client = StreamClient(address, to_runner, on_message=answers.append)
+    await client.start()
+    await until(lambda: client.up)
+    assert client.send(HELLO)
+    await until(lambda: len(answers) == 10)
+    assert [m.parents for m in answers] == list(range(10))
+    assert len(writes) == 2
+    await client.stop()
+    await server.stop()
+
+
+async def test_messages_that_came_together_are_all_handed_over_before_it_is_said_that_they_are(
+    address: str,
+) -> None:
+    heard: list[Any] = []
+    server = StreamServer(
+        address,
+        to_gateway,
+        on_message=lambda _, message: heard.append(message),
+        on_read=lambda: heard.append("read"),
+    )
+    await server.start()
+    frame = encode(HELLO)
+    frame = len(frame).to_bytes(4, "big") + frame
+    _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+    writer.write(frame * 3 + frame[:7])
+    await until(lambda: len(heard) == 4)
+    assert heard == [HELLO, HELLO, HELLO, "read"]
+    writer.write(frame[7:])
+    await until(lambda: len(heard) == 6)
+    assert heard[4:] == [HELLO, "read"]
+    writer.close()
+    await server.stop()
+
+
 async def test_what_a_peer_said_before_it_went_is_heard_to_the_end(address: str, tmp_path: Path) -> None:
     heard: list[int] = []
     closed: list[int] = []
