@@ -204,13 +204,18 @@ def order(count: int) -> Any:
 
 
 class Acceptor(Initiator):
-    """Acknowledges every order and cancels it at once, as an IOC that met nothing."""
+    """Acknowledges every order; an IOC meets nothing. Cancels what it is asked to."""
 
     def fromApp(self, message: Any, session_id: Any) -> None:  # noqa: N802
-        if message.getHeader().getField(35) != "D":
+        kind = message.getHeader().getField(35)
+        if kind not in "DF":
             return
         fields = {tag: message.getField(tag) for tag in (11, 55, 54, 38)}
-        for exec_type in ("0", "4"):
+        if kind == "F":
+            told: tuple[str, ...] = ("4",)
+        else:
+            told = ("0", "4") if message.isSetField(59) and message.getField(59) == "3" else ("0",)
+        for exec_type in told:
             report = fix.Message()
             header = report.getHeader()
             header.setField(8, "FIX.4.4")
@@ -230,6 +235,8 @@ class Acceptor(Initiator):
                 (6, "0"),
             ):
                 report.setField(tag, value)
+            if kind == "F":
+                report.setField(41, message.getField(41))
             fix.Session.sendToTarget(report, session_id)
 
 
