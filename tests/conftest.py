@@ -25,6 +25,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _numbers = itertools.count()
 
+# A Kafka of a test lives for a minute: the optimising compiler would take more of it than it gives back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 # Each of these keeps every core busy for a minute or more: beside one another they would only be late.
 _WHOLE_SERVICE = ("tests/browser/", "tests/drills/test_processes.py", "tests/integration/demo/")
 
