@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 
+from service.console.description import Description
 from service.console.errors import HANDLERS
 from service.console.push import live
 from service.console.routes_gateway import AlarmRoutes, GatewayRoutes, MarketRoutes
@@ -85,6 +86,7 @@ def build(console: Console) -> Litestar:
             title="Slipstream control API",
             version="1",
             path="/schema",
+            render_plugins=[Description()],
             description=(
                 "Parents, kill and what takes two people. Errors are problem details (RFC 9457). A person's "
                 f"changes bring the session's cookie, the header {CSRF_HEADER}, and x-command-id, an id of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from service.console.accounts import AccountsError
@@ -17,7 +17,8 @@ from service.gateway.control_client import ControlError
 
 log = logging.getLogger(__name__)
 
-_TITLES: Final = {
+PROBLEM_JSON: Final = "application/problem+json"
+TITLES: Final = {
     400: "The request cannot be understood",
     401: "Not logged in",
     403: "Not allowed",
@@ -56,11 +57,11 @@ def _answered(
 def problem(status: int, detail: str, where: str, **more: Any) -> Response[dict[str, Any]]:
     """An answer of media type ``application/problem+json``."""
     return Response(
-        {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+        {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
         | {"instance": where}
         | more,
         status_code=status,
-        media_type="application/problem+json",
+        media_type=PROBLEM_JSON,
     )
 
 
@@ -108,5 +109,3 @@ HANDLERS: Final[Any] = {
     RecursionError: _too_deep,
     Exception: _ours,
 }
-
-PROBLEM_JSON: Final = MediaType.JSON

@@ -1,4 +1,4 @@
-"""The API against its own description: whatever is sent, no fault of ours, and errors are problem details."""
+"""The API against its own description: whatever is sent, no fault of ours and nothing undeclared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from litestar.testing import TestClient
 from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from service.console.app import build
 from service.console.state import Console
@@ -22,6 +28,12 @@ _EXAMPLES = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+_CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 
 
 def test_no_request_is_answered_by_a_fault_of_ours(console: Console) -> None:
@@ -32,7 +44,7 @@ def test_no_request_is_answered_by_a_fault_of_ours(console: Console) -> None:
     def try_it(case: Any) -> None:
         headers = {"authorization": f"Bearer {ALL_TOKEN}", "x-command-id": f"schema-{next(_COMMANDS):08}"}
         answer = case.call(headers=headers)
-        case.validate_response(answer, checks=[not_a_server_error])
+        case.validate_response(answer, checks=_CHECKS)
         seen.setdefault(case.operation.label, set()).add(answer.status_code)
         if answer.status_code >= 400:
             assert answer.headers["content-type"][0].startswith("application/problem+json"), answer.text
@@ -43,3 +55,21 @@ def test_no_request_is_answered_by_a_fault_of_ours(console: Console) -> None:
     assert len(seen) > 25
     # It got past the door: not only what cannot be understood was tried.
     assert all(statuses - {401, 403} for statuses in seen.values()), seen
+
+
+def test_every_operation_declares_its_errors_as_problem_details(console: Console) -> None:
+    app = build(console)
+    with TestClient(app) as client:
+        paths = client.get("/schema/openapi.json").json()["paths"]
+    for path, item in paths.items():
+        for method, operation in item.items():
+            errors = {s: a for s, a in operation["responses"].items() if int(s) >= 400}
+            expected = {"500"} if path == "/api/health" else {"401", "403", "500", "503"}
+            assert expected <= errors.keys(), (method, path)
+            assert method == "get" or "413" in errors
+            for answer in errors.values():
+                assert answer["content"] == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }
+    assert {"404", "409", "422"} <= paths["/api/parents/{parent_id}/change"]["post"]["responses"].keys()
+    assert "429" in paths["/api/session"]["post"]["responses"]
