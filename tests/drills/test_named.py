@@ -12,6 +12,7 @@ import pytest
 from service.gateway import killing
 from service.gateway.inputs import KillInput
 from service.gateway.state import State
+from service.model.codec import to_runner
 from service.model.events import Alarm, ChildDenied
 from service.model.orders import (
     CancelChild,
@@ -40,10 +41,13 @@ class Desk(World):
         super().__init__("named", path)
         self.gateway.configure()
         self.told: list[Any] = []
-        self.gateway._tell = self.told.append  # type: ignore[method-assign]
+        self.gateway._tell = self._hear  # type: ignore[method-assign]
         self.begin()
         self.connect()
         self.admit()
+
+    def _hear(self, payload: bytes) -> None:
+        self.told.append(to_runner(payload))
 
     def admit(self, **changes: Any) -> None:
         order = parent(**changes)
