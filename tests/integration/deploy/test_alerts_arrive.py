@@ -53,6 +53,7 @@ class Stopwatch:
 async def lose_a_runner(on: Stage) -> float:
     """The runner falls silent with an order at work; when the gateway said so, UTC."""
     await on.admit(quantity=1000)
+    await on.fed()
     on.runner.submit("P1.1", 100, PRICE - 500)
     await on.runner.hears(ChildAccepted, "P1.1")
     on.runner.alive = False

@@ -321,7 +321,7 @@ class Stage:
         await asyncio.gather(self.broker.start(), self.start_gateway())
         await self.runner.start()
         await self.runner.synced()
-        await self.logged_on()
+        await self.fed()
 
     def where(self, folder: Path | None = None) -> tuple[str, ...]:
         """Options that every role takes."""
@@ -342,12 +342,7 @@ class Stage:
         self.runner.told.clear()
         await self.start_gateway()
         await self.runner.synced()
-        await self.logged_on()
-        # Ready means that it can cancel; what is new waits for the first facts of its own life.
-        deadline = time.monotonic() + 60
-        while (await self.status()).heartbeat_age < 0:
-            assert time.monotonic() < deadline, "the gateway does not hear the feed"
-            await asyncio.sleep(0.02)
+        await self.fed()
 
     async def logged_on(self) -> StatusReply:
         deadline = time.monotonic() + 60
@@ -357,6 +352,14 @@ class Stage:
                     return status
             assert time.monotonic() < deadline, "the FIX session did not come up"
             await asyncio.sleep(0.05)
+
+    async def fed(self) -> None:
+        """Wait until it may trade: ready means that it can cancel; what is new waits for fresh facts."""
+        await self.logged_on()
+        deadline = time.monotonic() + 60
+        while not 0 <= (age := (await self.status()).heartbeat_age) < SECOND // 2:
+            assert time.monotonic() < deadline, f"the gateway does not hear the feed: {age} ns"
+            await asyncio.sleep(0.02)
 
     async def status(self) -> StatusReply:
         return await control_client.status(self.folder)

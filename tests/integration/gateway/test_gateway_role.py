@@ -83,7 +83,7 @@ async def test_a_kill_empties_the_market_and_blocks_new_orders_until_released(
         assert reply.durable
         assert not await control_client.until_nothing_works(tmp_path)
         await on.runner.hears(KillEngaged)
-        assert len(on.runner.all(ChildCanceled)) == 5
+        await until(lambda: len(on.runner.all(ChildCanceled)) == 5, what="five cancelled children")
         on.runner.submit("P1.6", 100, PRICE - 100)
         denied = await on.runner.hears(ChildDenied, "P1.6")
         assert denied.code == "KILLED"

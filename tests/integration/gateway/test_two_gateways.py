@@ -40,7 +40,7 @@ async def test_a_second_one_is_refused_also_when_the_first_has_been_killed_and_c
             assert REFUSED in loser.log.read_text()
             (on.gateway,) = (one for one in pair if one is not loser)
             await on.runner.synced()
-            await on.logged_on()
+            await on.fed()
             await on.settled()
             assert len((await on.status()).working) == 1
         on.runner.submit("P1.2", 100, PRICE + 100)
