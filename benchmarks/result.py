@@ -37,8 +37,8 @@ class Figure:
         )
 
 
-def write(figures: list[Figure], machine: str) -> None:
-    """Replace ``results/latest.json``: a list of name, ours, bare, ratio, unit, aim, met."""
-    LATEST.parent.mkdir(parents=True, exist_ok=True)
-    LATEST.write_bytes(orjson.dumps([asdict(f) for f in figures], option=orjson.OPT_INDENT_2) + b"\n")
-    (LATEST.parent / "machine.txt").write_text(machine + "\n")
+def write(figures: list[Figure], machine: str, path: Path = LATEST) -> None:
+    """Replace ``results/latest.json``, or another: a list of name, ours, bare, ratio, unit, aim, met."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps([asdict(f) for f in figures], option=orjson.OPT_INDENT_2) + b"\n")
+    (path.parent / "machine.txt").write_text(machine + "\n")

@@ -40,11 +40,17 @@ Scope = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
 class KillOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``typed`` is the scope, typed by the person: nobody kills by a slip of the mouse."""
+    """What to stop.
+
+    Attributes:
+        typed: The scope, typed by the person: nobody kills by a slip of the mouse.
+        reduce_only: Except what only makes holdings smaller, where the limits allow that (C26).
+    """
 
     scope: Scope
     typed: str
     reason: Words
+    reduce_only: bool = False
 
 
 class Proof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -170,9 +176,12 @@ class GatewayRoutes(Controller):
         if data.typed.strip() != data.scope:
             raise Refusal(f"type {data.scope} to confirm; you typed {data.typed!r}")
         console: Console = state.console
-        with console.pressed(request, "kill", data.scope, data.reason):
+        what = "kill, reduce only" if data.reduce_only else "kill"
+        with console.pressed(request, what, data.scope, data.reason):
             why = f"{request.user.name} at the console: {data.reason}"
-            reply = await control_client.kill(console.hub.run_dir, data.scope, why, timeout=console.wait)
+            reply = await control_client.kill(
+                console.hub.run_dir, data.scope, why, timeout=console.wait, reduce_only=data.reduce_only
+            )
         return {"scope": reply.scope, "working": len(reply.working), "durable": reply.durable} | {
             "detail": reply.detail
         }

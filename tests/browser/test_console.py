@@ -16,10 +16,18 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 async def picture(page: Page, name: str) -> None:
+    """In light and in dark, where pictures are asked for; both themes work either way."""
     folder = os.environ.get("SLIPSTREAM_SCREENSHOTS")
     if folder:
         await page.wait_for_timeout(1500)
         await page.screenshot(path=Path(folder) / f"console-{name}.png")
+    await page.evaluate("document.getElementById('theme').click()")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    if folder:
+        await page.wait_for_timeout(300)
+        await page.screenshot(path=Path(folder) / f"console-{name}-dark.png")
+    await page.evaluate("document.getElementById('theme').click()")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
 async def submit(page: Page) -> None:

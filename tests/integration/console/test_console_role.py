@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from service.gateway import control_client
 from service.model.events import ChildAccepted, ChildCanceled, ChildDenied, ChildFilled, ParentAdmitted
+from service.model.orders import Side
 from service.transport.kafka_process import KafkaProcess
 from tests.integration.console.desk import desk
 from tests.integration.gateway.stage import PRICE, until
@@ -64,6 +66,10 @@ async def test_a_kill_at_the_console_is_lifted_by_the_proofs_of_two_people(
         await at.on.admit()
         at.on.runner.submit("P1.1", 100, PRICE - 500)
         await at.on.runner.hears(ChildAccepted, "P1.1")
+        # What it asks twice a second is how many orders work, and not which.
+        status = await control_client.status(tmp_path, brief=True)
+        assert (status.works, status.working) == (1, ())
+        await alice.sees("/api/gateway", lambda head: head["working"] == 1)
         kill = {"scope": "all", "typed": "al", "reason": "drill"}
         assert "type all to confirm" in await alice.refused("/api/gateway/kill", kill, 422)
         done = await alice.press("/api/gateway/kill", kill | {"typed": "all"})
@@ -95,6 +101,29 @@ async def test_a_kill_at_the_console_is_lifted_by_the_proofs_of_two_people(
             ("carol", "propose release", "all", "drill over", "done"),
             ("carol", "approve release", "all", "", "refused: the gateway refused"),
             ("dave", "approve release", "all", "", "done"),
+        )
+
+
+async def test_a_kill_may_let_out_what_makes_holdings_smaller(
+    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path
+) -> None:
+    async with desk(kafka, topic_prefix, tmp_path) as at:
+        alice = await at.person("alice")
+        await at.on.admit()
+        await at.on.admit("P2", side=Side.SELL)
+        at.on.runner.submit("P1.1", 100, PRICE + 200)
+        await at.on.runner.hears(ChildFilled, "P1.1")
+        kill = {"scope": "all", "typed": "all", "reason": "too long", "reduce_only": True}
+        assert (await alice.press("/api/gateway/kill", kill))["scope"] == "reduce-only all"
+        at.on.runner.submit("P1.2", 100, PRICE - 500)
+        assert (await at.on.runner.hears(ChildDenied, "P1.2")).control == "C26"
+        at.on.runner.submit("P2.1", 50, PRICE + 500)
+        await at.on.runner.hears(ChildAccepted, "P2.1")
+        await alice.press("/api/gateway/kill", kill | {"reduce_only": False})
+        await at.on.runner.hears(ChildCanceled, "P2.1")
+        await at.on_record(
+            ("alice", "kill, reduce only", "all", "too long", "done"),
+            ("alice", "kill", "all", "too long", "done"),
         )
 
 

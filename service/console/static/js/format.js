@@ -42,6 +42,21 @@ export function el(tag, props = {}, ...children) {
   node.append(...children.filter((c) => c !== null && c !== undefined));
   return node;
 }
+// Named figures in a host: made once, and touched only where they have changed.
+export function figures(host, make) {
+  const shown = new Map();
+  return (name, value, cls = "") => {
+    let node = shown.get(name);
+    if (!node) {
+      shown.set(name, (node = el("b")));
+      host.append(make(name, node));
+    }
+    if (node.textContent !== value) node.textContent = value;
+    if (node.className !== cls) node.className = cls;
+  };
+}
+export const stat = (name, node) => el("div", { class: "stat" }, el("span", {}, name), node);
+
 export function toast(text) {
   const node = el("div", { class: "toast", role: "status" }, text);
   document.body.append(node);

@@ -1,7 +1,7 @@
 // The page: log in, the bar with what matters and the red button, tabs, keys.
 
 import { get, live, post, setCsrf } from "./api.js";
-import { el, time, toast } from "./format.js";
+import { el, figures, time, toast } from "./format.js";
 import { changed, listen, may, state, take } from "./store.js";
 import { dialog, kill } from "./views/dialogs.js";
 import { alarms, market, risk } from "./views/others.js";
@@ -10,8 +10,9 @@ import { parents } from "./views/parents.js";
 import { tickets } from "./views/tickets.js";
 
 const app = document.getElementById("app");
+let stopLive = null, view = null, unlisten = null;
 const THEME = "slipstream.theme";
-const theme = (name) => { document.documentElement.dataset.theme = name; localStorage.setItem(THEME, name); };
+const theme = (name) => { document.documentElement.dataset.theme = name; localStorage.setItem(THEME, name); view?.repaint?.(); };
 theme(localStorage.getItem(THEME) || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
 
 function login(message = "") {
@@ -30,8 +31,6 @@ function login(message = "") {
   app.replaceChildren(form);
   name.focus();
 }
-
-let stopLive = null, view = null, unlisten = null;
 
 async function begin(me) {
   state.me = me;
@@ -53,15 +52,16 @@ function leave() {
 }
 
 const TABS = { parents: "Parents", market: "Market", risk: "Risk", alarms: "Alarms", tickets: "Tickets" };
-let main, tabs, facts, banners;
+let main, tabs, fact, banners;
 
 function frame() {
-  facts = el("div", { class: "facts" });
+  const facts = el("div", { class: "facts" });
+  fact = figures(facts, (name, node) => el("span", { class: "fact" }, `${name} `, node));
   banners = el("div", { role: "alert" });
   main = el("main", {});
   tabs = el("nav", { class: "tabs", role: "tablist" }, ...Object.entries(TABS).map(([name, label], i) => el("button", { role: "tab", id: `tab-${name}`, onclick: () => { location.hash = name; } }, label, " ", el("kbd", {}, String(i + 1)))));
   const out = el("button", { id: "logout", onclick: async () => { await post("/api/session/end").catch(() => null); leave(); login(); } }, `${state.me.name} (${state.me.roles.join(", ")}): log out`);
-  const light = el("button", { title: "light or dark", onclick: () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark") }, "◐");
+  const light = el("button", { id: "theme", title: "light or dark", onclick: () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark") }, "◐");
   const top = el("header", { class: "top" }, el("span", { class: "brand" }, "Slipstream"), facts, light, el("button", { onclick: help }, "Keys ", el("kbd", {}, "?")), out,
     el("button", { class: "kill", id: "kill", disabled: !may("kill"), title: "Shift+K", onclick: () => kill() }, "KILL"));
   app.replaceChildren(top, banners, tabs, main);
@@ -73,12 +73,14 @@ function head() {
   const h = state.head;
   const session = Object.entries(h.sessions || {});
   const down = session.filter(([, up]) => !up).map(([name]) => name);
-  const fact = (name, value, cls) => el("span", { class: "fact" }, `${name} `, el("b", { class: cls }, value));
-  facts.replaceChildren(
-    fact("market", time(h.market_time) || "--:--:--"), fact("feed", h.feed_age == null ? "never" : `${h.feed_age.toFixed(1)} s`, h.stale ? "bad" : "good"),
-    fact("gateway", h.gateway === "up" ? "up" : "AWAY", h.gateway === "up" ? "good" : "bad"), fact("FIX", session.length ? (down.length ? "DOWN" : "up") : "-", down.length ? "bad" : "good"),
-    fact("runners", String(h.runners?.length ?? 0), h.runners?.length ? "good" : "bad"), fact("working", String(h.working ?? 0)), fact("unknown", String(h.unknown ?? 0), h.unknown ? "bad" : ""),
-    fact("alarms", String(h.open_alarms ?? 0), h.open_alarms ? "warn" : ""));
+  fact("market", time(h.market_time) || "--:--:--");
+  fact("feed", h.feed_age == null ? "never" : `${h.feed_age.toFixed(1)} s`, h.stale ? "bad" : "good");
+  fact("gateway", h.gateway === "up" ? "up" : "AWAY", h.gateway === "up" ? "good" : "bad");
+  fact("FIX", session.length ? (down.length ? "DOWN" : "up") : "-", down.length ? "bad" : "good");
+  fact("runners", String(h.runners?.length ?? 0), h.runners?.length ? "good" : "bad");
+  fact("working", String(h.working ?? 0));
+  fact("unknown", String(h.unknown ?? 0), h.unknown ? "bad" : "");
+  fact("alarms", String(h.open_alarms ?? 0), h.open_alarms ? "warn" : "");
   const lines = [];
   if (state.link !== "live") lines.push(["", "this page has lost the console: what it shows is old; trading goes on; `slipstream kill` works without it"]);
   if (h.gateway && h.gateway !== "up" && h.gateway !== "unknown") lines.push(["", `the gateway does not answer: ${h.gateway}`]);
@@ -86,6 +88,10 @@ function head() {
   for (const k of h.kills || []) lines.push(["", `KILL ${k.scope} in force, by ${k.by}: ${k.reason} (${k.working} orders still work)`]);
   if (h.unknown) lines.push(["soft", `${h.unknown} orders of unknown outcome: the broker is asked, and they count in full until it answers`]);
   if (h.stale && h.feed_age != null) lines.push(["soft", `the feed is silent for ${h.feed_age.toFixed(0)} s: no new orders go out`]);
+  // Told once: a screen reader reads an alert out whenever it is drawn.
+  const told = JSON.stringify(lines);
+  if (told === banners.told) return;
+  banners.told = told;
   banners.replaceChildren(...lines.map(([cls, text]) => el("div", { class: `banner ${cls}` }, text)));
 }
 

@@ -23,15 +23,22 @@ export class Table {
     this.element = el("div", { class: "vt", role: "grid", tabIndex: 0 }, this.head, this.body, this.none);
     if (height) this.element.style.height = height;
     this.template = template;
-    this.element.addEventListener("scroll", () => this.draw(), { passive: true });
+    // Measured when they change alone: to ask while drawing would have the browser lay out the page each time.
+    this.top = this.tall = this.height = 0;
+    this.element.addEventListener("scroll", () => { this.top = this.element.scrollTop; this.draw(); }, { passive: true });
     this.element.addEventListener("keydown", (event) => this.keydown(event));
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    new ResizeObserver(() => { this.top = this.element.scrollTop; this.tall = this.element.clientHeight; this.draw(); }).observe(this.element);
   }
 
   set(data) {
     this.data = data;
-    this.none.hidden = data.length > 0;
-    this.body.style.height = `${data.length * ROW}px`;
+    if (this.height !== data.length * ROW) {
+      this.height = data.length * ROW;
+      this.none.hidden = data.length > 0;
+      this.body.style.height = `${this.height}px`;
+      // The browser scrolls by itself when what is left is shorter than what was scrolled past.
+      this.top = Math.max(0, Math.min(this.top, this.height + ROW - this.tall));
+    }
     this.draw();
   }
 
@@ -60,12 +67,12 @@ export class Table {
   }
 
   draw() {
-    const first = Math.max(0, Math.floor(this.element.scrollTop / ROW) - 4);
-    const count = Math.min(this.data.length - first, Math.ceil(this.element.clientHeight / ROW) + 8);
+    const first = Math.max(0, Math.floor(this.top / ROW) - 4);
+    const count = this.tall ? Math.min(this.data.length - first, Math.ceil(this.tall / ROW) + 8) : 0;
     while (this.pool.length < count) this.pool.push(this.newRow());
     this.pool.forEach((node, i) => {
       const row = i < count ? this.data[first + i] : null;
-      node.hidden = !row;
+      if (node.hidden === Boolean(row)) node.hidden = !row;
       if (row) this.fill(node, row, first + i);
       else node.row = null;
     });
@@ -89,8 +96,8 @@ export class Table {
     Object.assign(node, { row, at, selected });
     const transform = `translateY(${at * ROW}px)`;
     if (node.style.transform !== transform) node.style.transform = transform;
-    node.classList.toggle("selected", selected);
-    node.setAttribute("data-key", this.key(row));
+    if (node.classList.contains("selected") !== selected) node.classList.toggle("selected", selected);
+    if (node.key !== this.key(row)) node.setAttribute("data-key", (node.key = this.key(row)));
     this.columns.forEach((column, i) => {
       const cell = node.cells[i];
       if (column.draw) return void column.draw(cell, row);

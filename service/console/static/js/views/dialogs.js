@@ -211,14 +211,15 @@ export function kill(preset = "all") {
   const typed = el("input", { name: "typed", required: true, id: "k-typed", autocomplete: "off", spellcheck: false });
   const reason = reasonField(true);
   reason.id = "k-reason";
+  const how = el("select", { name: "how", id: "k-how" }, el("option", { value: "all" }, "everything"), el("option", { value: "reduce" }, "all but what makes holdings smaller"));
   const say = el("span", {}, `type ${preset} to confirm`);
   scope.addEventListener("input", () => { say.textContent = `type ${scope.value} to confirm`; });
   const node = dialog("Kill", [
     el("div", { class: "wrap" }, "Cancels every order in the scope at every venue at once and lets nothing new out. Two other people lift it."),
-    el("div", { class: "fields" }, field("scope: all, or parent=, symbol=, policy=, trader=, desk=, venue=, model=, account=, client=", scope), el("label", {}, say, typed), field("reason", reason)),
+    el("div", { class: "fields" }, field("scope: all, or parent=, symbol=, policy=, trader=, desk=, venue=, model=, account=, client=", scope), el("label", {}, say, typed), field("stops", how, "What only makes holdings smaller is let out where the limits allow that; where they do not, everything stops."), field("reason", reason)),
   ], { submit: "KILL", danger: true, onSubmit: async () => {
-    const reply = await post("/api/gateway/kill", { scope: scope.value.trim(), typed: typed.value, reason: reason.value });
-    toast(`kill ${reply.scope} is in force; ${reply.working} orders are being cancelled${reply.detail ? `; ${reply.detail}` : ""}`);
+    const reply = await post("/api/gateway/kill", { scope: scope.value.trim(), typed: typed.value, reason: reason.value, reduce_only: how.value === "reduce" });
+    toast(`kill ${reply.scope} is in force; ${int(reply.working)} orders are being cancelled${reply.detail ? `; ${reply.detail}` : ""}`);
   } });
   typed.focus();
   return node;

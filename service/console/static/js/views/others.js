@@ -1,7 +1,7 @@
 // Market, risk and alarms.
 
 import { get, post } from "../api.js";
-import { el, int, price, time, toast } from "../format.js";
+import { el, figures, int, price, stat, time, toast } from "../format.js";
 import { may, rows, state } from "../store.js";
 import { Table } from "../table.js";
 import { approve, close_alarm, dismiss, editLimits, explainBreak, propose } from "./dialogs.js";
@@ -13,12 +13,23 @@ export function market() {
     for (const row of [...rows.market.values()].sort((a, b) => a.symbol.localeCompare(b.symbol))) {
       let host = hosts.get(row.symbol);
       if (!host) {
-        host = { facts: el("div", { class: "stats" }), book: el("tbody") };
-        node.append(el("div", { class: "panel" }, el("h2", {}, row.symbol), host.facts, el("table", { class: "book" }, host.book)));
+        const facts = el("div", { class: "stats" });
+        host = { fact: figures(facts, stat), book: el("tbody") };
+        if (!hosts.size) node.replaceChildren();
+        node.append(el("div", { class: "panel" }, el("h2", {}, row.symbol), facts, el("table", { class: "book" }, host.book)));
         hosts.set(row.symbol, host);
       }
-      const stat = (name, value, cls) => el("div", { class: "stat" }, el("span", {}, name), el("b", { class: cls }, value || "-"));
-      host.facts.replaceChildren(stat("last", price(row.last, row.symbol)), stat("reference", price(row.reference, row.symbol)), stat("volume", int(row.volume)), stat("spread, bps", row.spread_bps.toFixed(2)), stat("volatility, bps/min", row.volatility_bps.toFixed(2)), stat("phase", row.phase, row.phase === "continuous" ? "good" : "bad"), stat("at", time(row.ts_event)));
+      // A row that has changed is another object.
+      if (host.row === row) continue;
+      host.row = row;
+      const show = (name, value, cls) => host.fact(name, value || "-", cls);
+      show("last", price(row.last, row.symbol));
+      show("reference", price(row.reference, row.symbol));
+      show("volume", int(row.volume));
+      show("spread, bps", row.spread_bps.toFixed(2));
+      show("volatility, bps/min", row.volatility_bps.toFixed(2));
+      show("phase", row.phase, row.phase === "continuous" ? "good" : "bad");
+      show("at", time(row.ts_event));
       const most = Math.max(1, ...row.bids.map((l) => l[1]), ...row.asks.map((l) => l[1]));
       const levels = [...row.asks].reverse().map((l) => ["sell", l]).concat(row.bids.map((l) => ["buy", l]));
       host.book.replaceChildren(...levels.map(([side, [p, q]]) => {
@@ -30,7 +41,7 @@ export function market() {
         return el("tr", {}, el("td", { class: `num ${side}` }, price(p, row.symbol)), el("td", { class: "num" }, int(q)), cell);
       }));
     }
-    if (!rows.market.size) node.replaceChildren(el("div", { class: "dim" }, "no market data yet"));
+    if (!rows.market.size && !hosts.size) node.replaceChildren(el("div", { class: "dim" }, "no market data yet"));
   }
   return { node, draw, keys: {} };
 }
@@ -86,7 +97,7 @@ export function risk() {
   function table(levels) {
     const cell = (value, cls = "num") => el("td", { class: cls }, value);
     const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-    return el("table", { class: "book" }, el("tbody", {}, el("tr", {}, ...["level", "name", "gross", "net", "P&L", "used"].map((n) => cell(n, "dim"))),
+    return el("table", { class: "book" }, el("tbody", {}, el("tr", {}, ...["level", "name", "gross", "net", "P&L", "used"].map((n, i) => cell(n, i < 2 ? "dim" : "num dim"))),
       ...levels.map((l) => el("tr", {}, cell(l.level, ""), cell(l.name, ""), cell(short.format(l.gross)), cell(short.format(l.net)), cell(short.format(l.profit_loss)), cell(`${(100 * l.used).toFixed(0)} %`, `num ${l.used >= 0.8 ? "bad" : l.used >= 0.5 ? "warn" : ""}`)))));
   }
   ask();

@@ -1,7 +1,7 @@
 // One parent: its plan against what is done, its price with its fills, what it costs, and why it does what it does.
 
 import { get } from "../api.js";
-import { average, bps, el, int, money, participation, percent, price, shortfall, time, vwap, vwapSlippage } from "../format.js";
+import { average, bps, el, figures, int, money, participation, percent, price, shortfall, stat as makeStat, time, vwap, vwapSlippage } from "../format.js";
 import { may, of, rows, state } from "../store.js";
 import { Table } from "../table.js";
 import { amend, change, handOrder, kill, takeBack } from "./dialogs.js";
@@ -27,7 +27,7 @@ const decisionColumns = [
 function chart(host, series, { value, bands }) {
   const options = {
     width: host.clientWidth || 600, height: 230, series: [{ label: "at", value: (_, t) => (t === null ? "" : time(t * 1e9)) }, ...series], bands,
-    axes: [{ stroke: css("--dim"), grid: { stroke: css("--line") }, values: (_, ticks) => ticks.map((t) => time(t * 1e9)) }, { stroke: css("--dim"), grid: { stroke: css("--line") }, size: 70, values: (_, ticks) => ticks.map(value) }],
+    axes: [{ stroke: css("--dim"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, values: (_, ticks) => ticks.map((t) => time(t * 1e9)) }, { stroke: css("--dim"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, size: 70, values: (_, ticks) => ticks.map(value) }],
     cursor: { drag: { x: true, y: false } }, scales: { x: { time: false } },
   };
   return new uPlot(options, [[], ...series.map(() => [])], host);
@@ -67,24 +67,38 @@ export function parent(id, { back }) {
     el("div", { class: "grid two" }, el("div", { class: "panel" }, el("h2", {}, "Done against plan, lots"), progressHost), el("div", { class: "panel" }, el("h2", {}, "Mid and fills"), priceHost)),
     el("div", { class: "panel" }, el("h2", {}, "Decisions: what, why, on what"), decisions.element),
     el("div", { class: "grid two" }, el("div", { class: "panel" }, el("h2", {}, "Children (double click takes one back)"), children.element), el("div", { class: "panel" }, el("h2", {}, "Fills"), fills.element)));
-  let charts = null, gone = false, timer = 0;
+  let charts = null, page = null, gone = false, timer = 0;
 
   const stat = (name, value, cls) => el("div", { class: "stat" }, el("span", {}, name), el("b", { class: cls }, value || "-"));
+  const figure = figures(stats, makeStat);
   function head(row) {
     title.textContent = `${row.id}: ${row.side} ${int(row.quantity)} ${row.symbol} by ${row.policy}`;
     title.className = row.side;
     const ahead = row.filled - row.target;
-    stats.replaceChildren(
-      stat("state", row.taken_over ? `by hand: ${row.taken_over}` : row.status, row.taken_over ? "warn" : ""), stat("reason", row.reason || row.last_reason), stat("filled", `${int(row.filled)} (${percent(row.filled / row.quantity)})`), stat("working", int(row.working)),
-      stat("against schedule", row.ended ? "" : `${ahead >= 0 ? "+" : ""}${int(ahead)} lots`), stat("average", price(average(row), row.symbol)), stat("arrival", price(row.arrival_price, row.symbol)),
-      stat("IS, bps", bps(shortfall(row))), stat("running VWAP", price(vwap(row), row.symbol)), stat("against VWAP, bps", bps(vwapSlippage(row))), stat("share of volume", percent(participation(row), 1)),
-      stat("passive share", row.filled ? percent(row.passive / row.filled) : ""), stat("children", int(row.children)), stat("denied", int(row.denied)), stat("window", `${time(row.window_start)} to ${time(row.window_end)}`),
-      stat("objective", row.objective), stat("model", row.model), stat("parameters", Object.entries(row.parameters).map(([k, v]) => `${k}=${v}`).join(" ")));
+    const show = (name, value, cls) => figure(name, value || "-", cls);
+    show("state", row.taken_over ? `by hand: ${row.taken_over}` : row.status, row.taken_over ? "warn" : "");
+    show("reason", row.reason || row.last_reason);
+    show("filled", `${int(row.filled)} (${percent(row.filled / row.quantity)})`);
+    show("working", int(row.working));
+    show("against schedule", row.ended ? "" : `${ahead >= 0 ? "+" : ""}${int(ahead)} lots`);
+    show("average", price(average(row), row.symbol));
+    show("arrival", price(row.arrival_price, row.symbol));
+    show("IS, bps", bps(shortfall(row)));
+    show("running VWAP", price(vwap(row), row.symbol));
+    show("against VWAP, bps", bps(vwapSlippage(row)));
+    show("share of volume", percent(participation(row), 1));
+    show("passive share", row.filled ? percent(row.passive / row.filled) : "");
+    show("children", int(row.children));
+    show("denied", int(row.denied));
+    show("window", `${time(row.window_start)} to ${time(row.window_end)}`);
+    show("objective", row.objective);
+    show("model", row.model);
+    show("parameters", Object.entries(row.parameters).map(([k, v]) => `${k}=${v}`).join(" "));
     const live = !row.ended && may("trade");
     for (const [name, button] of Object.entries(buttons)) button.disabled = !live || (name === "pause" && row.status !== "working") || (name === "resume" && row.status !== "paused") || (name === "order" && row.taken_over !== state.me.name) || (name === "takeover" && row.taken_over === state.me.name);
   }
 
-  function plot(page) {
+  function plot() {
     const symbol = page.parent.symbol;
     if (!charts) {
       charts = {
@@ -107,9 +121,9 @@ export function parent(id, { back }) {
   async function load() {
     if (gone) return;
     try {
-      const page = await get(`/api/parents/${encodeURIComponent(id)}?children=0&fills=0&decisions=200`);
+      page = await get(`/api/parents/${encodeURIComponent(id)}?children=0&fills=0&decisions=200`);
       if (gone) return;
-      plot(page);
+      plot();
       decisions.set(page.decisions.map((d) => ({ ...d, symbol: page.parent.symbol })).reverse());
       const left = page.parent.quantity - page.parent.filled;
       if (page.now) cost.replaceChildren(
@@ -132,5 +146,12 @@ export function parent(id, { back }) {
   }
   const resize = () => charts && [[charts.progress, progressHost], [charts.price, priceHost]].forEach(([c, host]) => c.setSize({ width: host.clientWidth, height: 230 }));
   addEventListener("resize", resize);
-  return { node, draw, keys: { a: () => buttons.amend.click(), p: () => buttons.pause.click(), r: () => buttons.resume.click(), x: () => buttons.cancel.click(), t: () => buttons.takeover.click(), o: () => buttons.order.click(), Escape: back }, close: () => { gone = true; clearTimeout(timer); removeEventListener("resize", resize); } };
+  // A chart keeps the colours that it was made with.
+  function repaint() {
+    if (!charts) return;
+    for (const one of Object.values(charts)) one.destroy();
+    charts = null;
+    plot();
+  }
+  return { node, draw, repaint, keys: { a: () => buttons.amend.click(), p: () => buttons.pause.click(), r: () => buttons.resume.click(), x: () => buttons.cancel.click(), t: () => buttons.takeover.click(), o: () => buttons.order.click(), Escape: back }, close: () => { gone = true; clearTimeout(timer); removeEventListener("resize", resize); } };
 }

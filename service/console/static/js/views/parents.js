@@ -95,7 +95,7 @@ export function parents({ open }) {
     const row = table.row;
     if (dirty.has("parent")) {
       const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const shown = [...rows.parent.values()].filter((r) => (finished.checked || !r.ended || r.id === table.selected) && words.every((w) => `${r.id} ${r.symbol} ${r.side} ${r.policy} ${r.trader} ${r.status}`.toLowerCase().includes(w)));
+      const shown = [...rows.parent.values()].filter((r) => (finished.checked || !r.ended || r.id === table.selected) && (!words.length || words.every((w) => `${r.id} ${r.symbol} ${r.side} ${r.policy} ${r.trader} ${r.status}`.toLowerCase().includes(w))));
       table.set(shown.reverse());
       for (const [name, button] of Object.entries(buttons)) {
         const live = row && !row.ended;
