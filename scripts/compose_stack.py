@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,28 @@ SYSTEMD: Final = Path("/run/systemd/system")
 
 class CheckFailed(Exception):
     """Something is not as it has to be; the message says what."""
+
+
+def check(holds: bool, what: str, evidence: object = "") -> None:
+    """Say that it holds, or end the run."""
+    if not holds:
+        raise CheckFailed(f"{what}\n{evidence}".rstrip())
+    print(f"  ok  {what}", flush=True)
+
+
+def step(name: str) -> None:
+    """Begin a part of the run."""
+    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
+
+
+def until(what: str, look: Callable[[], bool], timeout: float = 180.0) -> None:
+    """Wait for a condition of another process, which raises no event here."""
+    began = time.monotonic()
+    while not look():
+        if time.monotonic() - began > timeout:
+            raise CheckFailed(f"{what}: not within {timeout:g} s")
+        time.sleep(0.3)
+    print(f"  ok  {what} ({time.monotonic() - began:.1f} s)", flush=True)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -201,7 +224,7 @@ class Stack:
         done = self.call("exec", "-T", "gateway", "slipstream", "status", timeout=30.0)
         return done.stdout if done.returncode == 0 else ""
 
-    def position(self, symbol: str) -> int:
-        """Lots, signed."""
-        found = re.search(rf"\b{symbol} ([+-][\d,]+)", self.status())
+    def position(self, symbol: str, status: str = "") -> int:
+        """Lots, signed, as of ``status`` or now."""
+        found = re.search(rf"\b{symbol} ([+-][\d,]+)", status or self.status())
         return int(found[1].replace(",", "")) if found else 0

@@ -1,5 +1,6 @@
 """docker-compose.yml keeps every container closed, within limits, and its secrets in files."""
 
+import importlib
 import json
 import os
 import re
@@ -146,6 +147,10 @@ def test_ports_when_published_then_on_the_loopback_address_alone(resolved: dict[
     published = [(name, port) for name, service in resolved.items() for port in service.get("ports", ())]
     assert {name for name, _ in published} == {"console", "prometheus", "alertmanager", "grafana"}
     assert {port["host_ip"] for _, port in published} == {"127.0.0.1"}
+    told = re.findall(r"^\| .*http://.*$", (ROOT / "docs/compose.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"http://127\.0\.0\.1:(\d+)", "\n".join(told))) == {
+        port["published"] for _, port in published
+    }
 
 
 def test_mounts_when_resolved_then_each_is_a_volume_or_a_folder_of_ours_that_is_only_read(
@@ -229,3 +234,17 @@ def test_grafana_when_it_starts_then_it_has_no_account_and_asks_nobody_outside()
     assert {environment[name] for name in off} == {"false"}
     assert {environment[name] for name in on} == {"true"}
     assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_compose_test_when_it_lists_services_then_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    stand_ins = importlib.import_module("compose_stand_ins")
+    upstream = stand_ins.upstream_images((ROOT / "docker-compose.yml").read_text())
+    assert upstream == {name: SERVICES[name]["image"] for name in upstream}
+    assert SERVICES.keys() - upstream.keys() == {*stand_ins.ROLES, "desk", "runner-gpu"}
+    ports = {name: port for name, port, _ in stand_ins.SERVERS}
+    assert upstream.keys() - ports.keys() == {"kafka", "grafana"}
+    for name, port in ports.items():
+        assert SERVICES[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    for name in ("kafka", *ports):
+        assert (ROOT / "scripts/stand_ins" / f"{name}.Dockerfile").is_file()
