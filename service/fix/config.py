@@ -18,17 +18,23 @@ FIX_CONFIGS: Final = ROOT / "fix_configs"
 _STRUCTURAL: Final = frozenset({"NUMINGROUP", "LENGTH", "DATA"})
 
 
+ANY_NAME: Final = "*"
+
+
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """TLS of one session; the peer's certificate is always verified.
 
     Attributes:
         authorities: File of certificates that the peer's must descend from.
         certificate, key: Ours, if the counterparty wants one.
+        name: DNS name or IP address that the peer's certificate has to bear (SubjectAltName); empty is the
+            session's host, ``*`` whatever the authorities sign.
     """
 
     authorities: Path
     certificate: Path | None = None
     key: Path | None = None
+    name: str = ""
 
 
 class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +112,8 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise FixConfigError(str(error)) from error
         if self.tls and bool(self.tls.certificate) != bool(self.tls.key):
             raise FixConfigError("tls: certificate and key go together")
+        if self.tls and not re.fullmatch(r"[!-~]*", self.tls.name):
+            raise FixConfigError(f"tls: name {self.tls.name!r}: printable ASCII without spaces, please")
 
     @property
     def schedule(self) -> Schedule:

@@ -26,6 +26,7 @@ import quickfix
 from service.fix.config import FixConfig, lenient_dictionary, settings_text
 from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
+from service.fix.peer import Peer
 from service.fix.resend import Answers, request_end
 from service.fix.schedule import Schedule
 from service.telemetry.passwords import hide_passwords
@@ -157,7 +158,12 @@ class Engine:
         kind = quickfix.SSLSocketInitiator if config.tls else quickfix.SocketInitiator
         credentials = read_credentials(config.credentials)
         application = _Application(
-            self._happened, credentials, self._logon_fields, self._numbered_anew, self._hide_passwords
+            self._happened,
+            credentials,
+            self._logon_fields,
+            self._numbered_anew,
+            self._hide_passwords,
+            Peer(config).doubt,
         )
         self._keep_numbers()
         # A process that was killed may have left one.
@@ -292,11 +298,13 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         logon_fields: tuple[tuple[int, str], ...] = (),
         numbered_anew: Callable[[], None] = lambda: None,
         hide_passwords: Callable[[], None] = lambda: None,
+        doubt: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__()
         self._happened = happened
         self._numbered_anew = numbered_anew
         self._hide_passwords = hide_passwords
+        self._doubt = doubt
         self._password_logged = False
         self._logon = ((553, credentials.username), (554, credentials.password), *logon_fields)
         self._reason = ""
@@ -353,6 +361,9 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         try:
             kind = _header(message, 35)
             if kind == "A":
+                if why := self._doubt():
+                    self._turn_away(session_id, why)
+                    return
                 for tag, value in self._logon:
                     if value:
                         message.setField(tag, value)
@@ -372,6 +383,13 @@ class _Application(quickfix.Application):  # type: ignore[misc]
                 self._tell("gap", f"{_header(message, 34)} {_field(message, 36)}")
         except BaseException as error:
             self._fault("toAdmin", error)
+
+    def _turn_away(self, session_id: Any, why: str) -> None:
+        """Cut the line in the middle of our Logon: it does not go out, and the engine tries again."""
+        self._reason = why
+        session = quickfix.Session.lookupSession(session_id)
+        if session is not None:
+            session.disconnect()
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         try:

@@ -91,7 +91,8 @@ def _tls(value: Any, folder: Path) -> Tls:
             raise ValueError(f"there is no such field as {key}{_meant(key, _TLS_FIELDS)}")
     if "authorities" not in value:
         raise ValueError("authorities is missing: the peer is always verified")
-    return Tls(**{key: folder / msgspec.convert(path, str) for key, path in value.items()})
+    texts = {key: msgspec.convert(text, str) for key, text in value.items()}
+    return Tls(name=texts.pop("name", ""), **{key: folder / path for key, path in texts.items()})
 
 
 def _meant(word: str, known: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -24,12 +25,12 @@ class Authority:
         self.pem = folder / f"{name}.pem"
         self.pem.write_bytes(self._signed(self._name, self._key.public_key(), -1, 2, ca=True))
 
-    def sign(self, name: str, days: int = 1) -> tuple[Path, Path]:
-        """A certificate and its key, good from two days ago until so many days from now."""
+    def sign(self, name: str, days: int = 1, host: str = "127.0.0.1") -> tuple[Path, Path]:
+        """A certificate of ``host`` (none if empty) and its key, from two days ago until so many from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         pem, private = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        pem.write_bytes(self._signed(subject, key.public_key(), -2, days, ca=False))
+        pem.write_bytes(self._signed(subject, key.public_key(), -2, days, ca=False, host=host))
         private.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -40,10 +41,17 @@ class Authority:
         return pem, private
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begins: int, ends: int, *, ca: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        begins: int,
+        ends: int,
+        *,
+        ca: bool,
+        host: str = "",
     ) -> bytes:
         now = datetime.now(UTC)
-        return (
+        built = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -52,6 +60,9 @@ class Authority:
             .not_valid_before(now + timedelta(days=begins))
             .not_valid_after(now + timedelta(days=ends))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-            .public_bytes(serialization.Encoding.PEM)
         )
+        if host:
+            is_address = host.replace(".", "").isdigit()
+            named = x509.IPAddress(ip_address(host)) if is_address else x509.DNSName(host)
+            built = built.add_extension(x509.SubjectAlternativeName([named]), critical=False)
+        return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

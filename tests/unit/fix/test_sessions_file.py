@@ -35,7 +35,8 @@ def test_table_when_complete_then_every_field_is_taken(tmp_path: Path) -> None:
         'order_capacity = "P"\nmax_outstanding = 7\nstart_time = "06:00:00"\nend_time = "21:30:00"\n'
         'days = ["mon", "fri"]\ncredentials = "DESK"\ndialect = "lenient"\ndialects = "d.toml"\n'
         'dictionary = "f.xml"\ntemplate = "i.cfg"\nstop_timeout = 3.5\n'
-        '[desk.tls]\nauthorities = "ca.pem"\ncertificate = "/x/our.pem"\nkey = "/x/our.key"\n',
+        '[desk.tls]\nauthorities = "ca.pem"\ncertificate = "/x/our.pem"\nkey = "/x/our.key"\n'
+        'name = "fix.broker.example"\n',
     )
     assert made == FixConfig(
         host="fix.example",
@@ -59,7 +60,12 @@ def test_table_when_complete_then_every_field_is_taken(tmp_path: Path) -> None:
         dictionary=tmp_path / "f.xml",
         template=tmp_path / "i.cfg",
         stop_timeout=3.5,
-        tls=Tls(authorities=tmp_path / "ca.pem", certificate=Path("/x/our.pem"), key=Path("/x/our.key")),
+        tls=Tls(
+            authorities=tmp_path / "ca.pem",
+            certificate=Path("/x/our.pem"),
+            key=Path("/x/our.key"),
+            name="fix.broker.example",
+        ),
     )
 
 
@@ -81,6 +87,8 @@ def test_fields_when_a_session_gets_a_new_one_then_the_file_can_say_it() -> None
         ("tls = { authority = 'ca.pem' }", 7, "tls: there is no such field as authority; authorities?"),
         ("[desk.tls]\ncertificate = 'x'", 7, "tls: authorities is missing: the peer is always verified"),
         ("[desk.tls]\nauthorities = 'x'\nkey = 'y'", 7, "tls: certificate and key go together"),
+        ("[desk.tls]\nauthorities = 'x'\nname = 'a b'", 7, "tls: name 'a b': printable ASCII"),
+        ("[desk.tls]\nauthorities = 'x'\nname = 1", 7, "tls: Expected `str`, got `int`"),
         ("store_dir = 'x'", 7, "store_dir: there is no such field"),
     ],
 )
