@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 help:
 	@echo 'make setup          the environment .venv and a local Kafka'
 	@echo 'make demo           the whole service on a market, about two minutes'
-	@echo 'make test           every test (ARGS="-k gate" to choose)'
+	@echo 'make test           every test, several at once (ARGS="-k gate" to choose, ARGS="-n 0" for one by one)'
 	@echo 'make drills         a million seeded faults against the gateway (ARGS="--seed 7"), and 200 kill -9 of real'
 	@echo '                    processes (PROCESSES="--kills 50 --seed 7"; needs strace)'
 	@echo 'make mutation       changes the gate line by line: a test must notice (ARGS=service/risk/calm.py)'

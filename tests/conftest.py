@@ -29,7 +29,7 @@ _numbers = itertools.count()
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # Each of these keeps every core busy for a minute or more: beside one another they would only be late.
-_WHOLE_SERVICE = ("tests/browser/", "tests/drills/test_processes.py", "tests/integration/demo/")
+WHOLE_SERVICE = ("tests/browser/", "tests/drills/test_processes.py", "tests/integration/demo/")
 
 # Roles run on uvloop, so tests do. The local stream is tried on both: their transports are different classes.
 _ON_BOTH_LOOPS = {"test_stream"}
@@ -61,7 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "the whole service" if nodeid.startswith(_WHOLE_SERVICE) else super()._split_scope(nodeid)
+            return "the whole service" if nodeid.startswith(WHOLE_SERVICE) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
 
