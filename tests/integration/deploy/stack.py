@@ -79,12 +79,20 @@ class Webhooks:
     def of(self, name: str, *, firing: bool = True, since: float = 0.0) -> list[Notice]:
         return [n for n in self.notices if n.name == name and n.firing is firing and n.at >= since]
 
-    async def hears(self, name: str, receiver: str, since: float) -> Notice:
-        """The first firing notice of this alert at that receiver."""
-        found = await until(
-            lambda: [n for n in self.of(name, since=since) if n.receiver == receiver],
-            20.0,
-            f"{name} at {receiver}",
+    async def hears(
+        self, name: str, receiver: str, since: float, seconds: float = 20.0, **labels: str
+    ) -> Notice:
+        """The first firing notice of this alert, with these labels, at that receiver."""
+
+        def heard() -> list[Notice]:
+            return [
+                n
+                for n in self.of(name, since=since)
+                if n.receiver == receiver and labels.items() <= n.alert["labels"].items()
+            ]
+
+        found: list[Notice] = await until(
+            heard, seconds, f"{name} at {receiver}; heard {sorted({n.name for n in self.notices})}"
         )
         return found[0]
 

@@ -91,6 +91,11 @@ class Process:
         await until(lambda: ready.exists() or process.returncode is not None, 60.0, f"{self.role} is ready")
         assert process.returncode is None, self.log.read_text()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL."""
         assert self._process is not None
@@ -217,15 +222,27 @@ class Runner:
 
 
 class Market:
-    """The feed: an unmoving book of AURA, its reference facts, clock and heartbeats, 20 times a second."""
+    """The feed: an unmoving book of AURA, its reference facts, clock and heartbeats, 20 times a second.
+
+    Attributes:
+        beating: Whether anything is said at all.
+        silent: Whether clock and heartbeats are all that is said.
+        size: Lots of each level.
+        price: The mid.
+        phase: What the reference facts say of trading.
+    """
 
     def __init__(self, producer: Producer, partitions: int) -> None:
         self._producer = producer
         self._partitions = partitions
         self._began = time.time_ns()
+        self._open = OPEN
+        self._speed = 1
         self._seq = 0
         self.beating = True
+        self.silent = False
         self.size = 500
+        self.price = PRICE
         self.phase = TradingPhase.CONTINUOUS
         self._task = asyncio.create_task(self._run())
 
@@ -235,15 +252,23 @@ class Market:
 
     @property
     def market(self) -> int:
-        return OPEN + time.time_ns() - self._began
+        return self._open + (time.time_ns() - self._began) * self._speed
+
+    def hasten(self, speed: int) -> None:
+        """Have market time run so many times as fast from now on."""
+        self._open, self._began, self._speed = self.market, time.time_ns(), speed
 
     async def _run(self) -> None:
-        clock = SessionClock(
-            market_start=OPEN, utc_start=self._began, speed=1.0, market_end=OPEN + 3600 * SECOND, ts_utc=0
-        )
         self._status()
         while True:
             if self.beating:
+                clock = SessionClock(
+                    market_start=self._open,
+                    utc_start=self._began,
+                    speed=self._speed,
+                    market_end=OPEN + 3600 * SECOND,
+                    ts_utc=0,
+                )
                 self._producer.send(REF, b"clock", clock)
                 self._step()
             await asyncio.sleep(0.05)
@@ -262,9 +287,17 @@ class Market:
 
     def _step(self) -> None:
         market, utc = self.market, time.time_ns()
+        if not self.silent:
+            self._events(market, utc)
+        beat = FeedHeartbeat(feed="test", watermark=market, ts_utc=utc, published=self._seq)
+        self._producer.send(REF, b"heartbeat", beat)
+        for partition in range(self._partitions):
+            self._producer.send(MD, None, beat, partition=partition)
+
+    def _events(self, market: int, utc: int) -> None:
         self._seq += 1
-        bids = tuple((PRICE - 100 * level, self.size) for level in range(1, 6))
-        asks = tuple((PRICE + 100 * level, self.size) for level in range(1, 6))
+        bids = tuple((self.price - 100 * level, self.size) for level in range(1, 6))
+        asks = tuple((self.price + 100 * level, self.size) for level in range(1, 6))
         book = BookSnapshot(
             symbol=SYMBOL, venue="XSIM", ts_event=market, ts_utc=utc, seq=self._seq, bids=bids, asks=asks
         )
@@ -274,23 +307,19 @@ class Market:
             venue="XSIM",
             ts_event=market,
             ts_utc=utc,
-            bid=PRICE - 100,
-            ask=PRICE + 100,
+            bid=self.price - 100,
+            ask=self.price + 100,
             bid_quantity=self.size,
             ask_quantity=self.size,
-            last=PRICE,
-            reference=PRICE,
-            open=PRICE,
+            last=self.price,
+            reference=self.price,
+            open=self.price,
             volume=10_000,
             spread_bps=2.0,
             volatility_bps=2.0,
             phase=self.phase,
         )
         self._producer.send(REF, SYMBOL.encode(), facts)
-        beat = FeedHeartbeat(feed="test", watermark=market, ts_utc=utc, published=self._seq)
-        self._producer.send(REF, b"heartbeat", beat)
-        for partition in range(self._partitions):
-            self._producer.send(MD, None, beat, partition=partition)
 
 
 class Stage:

@@ -1,0 +1,91 @@
+"""Alerts on their way from a real cause to the webhooks: which arrived, and how long each took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.integration.deploy.causes import CAUSES
+from tests.integration.deploy.stack import Notice, Stack
+from tests.unit.deploy.supervision import ALERTS
+
+LIMIT = 5.0
+"""Seconds from a condition being true to the webhook (C31)."""
+OF_THIS_MACHINE = frozenset(("ClockTrouble", "LoopLate"))
+"""May well be true where tests run: a container without NTP, a machine that others use."""
+RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in ALERTS}
+RECEIVERS = {"critical": ("desk", "risk"), "warning": ("desk",), "info": ("desk",)}
+
+
+def metrics_of(folder: Path, *roles: str) -> dict[str, str]:
+    """Addresses of the metrics of roles that run on this folder."""
+    return {role: (folder / "ready" / f"{role}.metrics").read_text().strip() for role in roles}
+
+
+class Took(NamedTuple):
+    """Seconds to the last webhook: from the cause, if its moment is known, and from the rule that fired."""
+
+    cause: float | None
+    rule: float
+
+
+class Arrivals:
+    """Waits for alerts at everyone who must be told of them; nothing else may arrive in the whole run."""
+
+    def __init__(self, on: Stack, run: str) -> None:
+        self.run = run
+        self.took: dict[str, Took] = {}
+        self._on = on
+
+    async def quiet(self, *, but: Iterable[str] = ()) -> None:
+        """All is well: everything was scraped and judged a few times, and nothing arrived."""
+        await self._on.evaluated(5)
+        assert self._shown() <= set(but)
+
+    async def at_once(self, name: str, since: float) -> None:
+        """It arrives, and within the limit of its cause, which came true at ``since``, UTC in seconds."""
+        await self._arrives(name, since, 20.0, {})
+        cause = self.took[name].cause
+        assert cause is not None
+        assert cause < LIMIT, f"{name} took {cause:.2f} s"
+
+    async def once_it_lasts(
+        self, name: str, since: float = 0.0, seconds: float = 60.0, **labels: str
+    ) -> None:
+        """It arrives once its cause has lasted as the rule says; the limit counts from then on."""
+        await self._arrives(name, since, seconds, labels)
+
+    async def _arrives(self, name: str, since: float, seconds: float, labels: dict[str, str]) -> None:
+        rule = RULES[name]
+        severity = rule["labels"]["severity"]
+        notices: list[Notice] = [
+            await self._on.webhooks.hears(name, receiver, since, seconds, **labels)
+            for receiver in RECEIVERS[severity]
+        ]
+        for notice in notices:
+            assert notice.alert["labels"]["severity"] == severity
+            assert notice.alert["annotations"]["runbook"] == rule["annotations"]["runbook"]
+            assert "<" not in notice.alert["annotations"]["summary"]
+        if severity != "critical":
+            assert not [n for n in self._on.webhooks.of(name) if n.receiver == "risk"]
+        last = max(notice.at for notice in notices)
+        fired = max(datetime.fromisoformat(notice.alert["startsAt"]).timestamp() for notice in notices)
+        self.took[name] = Took(last - since if since else None, last - fired)
+        assert last - fired < LIMIT, f"{name} took {last - fired:.2f} s from its rule to the webhook"
+
+    def finished(self, capsys: pytest.CaptureFixture[str], besides: Iterable[str] = ()) -> None:
+        """What the table says of this run arrived, and nothing but that and what it brings with it."""
+        assert set(self.took) == set(CAUSES[self.run]) | set(besides)
+        assert self._shown() - OF_THIS_MACHINE == set(self.took) - OF_THIS_MACHINE
+        with capsys.disabled():
+            print(f"\n{self.run}: seconds to the last webhook, from the cause and from the rule")
+            for name, took in self.took.items():
+                cause = "" if took.cause is None else f"{took.cause:.2f}"
+                print(f"  {name:22} {cause:>6} {took.rule:6.2f}")
+
+    def _shown(self) -> set[str]:
+        return {notice.name for notice in self._on.webhooks.notices}
