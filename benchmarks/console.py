@@ -276,6 +276,25 @@ async def _silent(at: Desk, cookie: str, seconds: float) -> float:
 # The hot path
 
 
+async def _one(kafka: str, folder: Path, watched: bool) -> tick_to_wire.Run | None:
+    """One run; None if the machine was too busy for it, and of what that came is said."""
+    name = "with" if watched else "without"
+    folder.mkdir()
+    try:
+        run = await tick_to_wire.ours(kafka, folder, beside=watch if watched else None)
+    except RuntimeError as error:
+        say(f"{name} console: {error}")
+        for log in sorted(folder.glob("*.log")):
+            print(f"--- {log.name}\n{log.read_text()[-600:]}", flush=True)
+        return None
+    q = run.quantiles
+    say(
+        f"{name} console: n {q.n}, {run.orders_per_second:.0f} orders/s, p50 {q.p50:.0f} "
+        f"p90 {at(run.latencies, 0.9):.0f} p99 {q.p99:.0f} us, others {run.others:.2f} of a core"
+    )
+    return run
+
+
 async def hot_path(kafka: str, root: Path, pairs: int) -> list[Figure]:
     """Tick to wire with and without a console, in alternating pairs."""
     with_it: list[tick_to_wire.Run] = []
@@ -283,17 +302,11 @@ async def hot_path(kafka: str, root: Path, pairs: int) -> list[Figure]:
     for number in range(pairs + EXTRA_PAIRS):
         runs: dict[bool, tick_to_wire.Run] = {}
         for watched in (True, False) if number % 2 else (False, True):
-            folder = root / f"{number}{'w' if watched else 'o'}"
-            folder.mkdir()
-            run = runs[watched] = await tick_to_wire.ours(kafka, folder, beside=watch if watched else None)
-            q = run.quantiles
-            say(
-                f"pair {number + 1} {'with' if watched else 'without'} console: n {q.n}, "
-                f"{run.orders_per_second:.0f} orders/s, p50 {q.p50:.0f} p90 {at(run.latencies, 0.9):.0f} "
-                f"p99 {q.p99:.0f} us, others {run.others:.2f} of a core"
-            )
-        if max(run.others for run in runs.values()) > OTHERS_AT_MOST:
-            say("  void: others were at work")
+            found_in = await _one(kafka, root / f"{number}{'w' if watched else 'o'}", watched)
+            if found_in is not None:
+                runs[watched] = found_in
+        if len(runs) < 2 or max(run.others for run in runs.values()) > OTHERS_AT_MOST:
+            say(f"pair {number + 1} is void: others were at work, or it did not run")
             continue
         with_it.append(runs[True])
         without.append(runs[False])
@@ -358,12 +371,14 @@ def pooled(
 @contextlib.asynccontextmanager
 async def watch(children: Processes, kafka: str, prefix: str, folder: Path) -> AsyncIterator[None]:
     """A console beside a run, with a page's connection that reads all it is sent."""
-    address, _ = await start_console(children, kafka, prefix, folder, folder / "reference.toml")
+    address, console = await start_console(children, kafka, prefix, folder, folder / "reference.toml")
     cookie = await asyncio.to_thread(log_in, address)
     async with websocket(address, cookie) as socket:
         reading = asyncio.create_task(read_for(socket, 3_600))
+        cost = Cost(console)
         try:
             yield
+            say(f"the console used {100 * cost.share():.0f} % of a core")
             if reading.done():
                 raise RuntimeError(f"the console hung up; logs in {folder}")
         finally:

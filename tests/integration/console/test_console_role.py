@@ -116,7 +116,8 @@ async def test_a_kill_may_let_out_what_makes_holdings_smaller(
         kill = {"scope": "all", "typed": "all", "reason": "too long", "reduce_only": True}
         assert (await alice.press("/api/gateway/kill", kill))["scope"] == "reduce-only all"
         at.on.runner.submit("P1.2", 100, PRICE - 500)
-        assert (await at.on.runner.hears(ChildDenied, "P1.2")).control == "C26"
+        # It has nothing to reduce, and is paused.
+        assert (await at.on.runner.hears(ChildDenied, "P1.2")).code == "PARENT_PAUSED"
         at.on.runner.submit("P2.1", 50, PRICE + 500)
         await at.on.runner.hears(ChildAccepted, "P2.1")
         await alice.press("/api/gateway/kill", kill | {"reduce_only": False})
