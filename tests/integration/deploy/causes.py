@@ -58,7 +58,7 @@ CAUSES: dict[str, dict[str, str]] = {
         "RoleDown": "its metrics are gone, too",
     },
     ROLES: {
-        "MarketDataStale": "Kafka hangs for nine seconds (SIGSTOP): no heartbeat reaches the runner",
+        "MarketDataStale": "Kafka hangs for thirteen seconds (SIGSTOP): no heartbeat reaches the runner",
         "FeedBehind": "the feed waits for the same Kafka",
         "FeedStuck": "and publishes nothing for five seconds",
         "RunnerBehind": "what it had published is old when it arrives",
