@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from service.console import accounts
 from service.console.accounts import (
     RIGHTS,
     AccountsError,
+    AccountsFile,
     Right,
     Role,
     add_user,
@@ -16,6 +18,7 @@ from service.console.accounts import (
     parse_accounts,
     read_accounts,
 )
+from service.model.time import SECOND
 from service.settings import ROOT
 
 
@@ -53,6 +56,9 @@ def test_a_user_when_there_already_or_with_a_short_password_leaves_the_file_as_i
         ('[[users]]\nname = "a"\nroles = []\ntoken = "%s"\n' % ("0" * 64), "users.0.roles"),
         ('[[users]]\nname = "a"\nroles = ["viewer"]\npassword = "my secret word"\n', "users.0.password"),
         ("extra = 1\n", "extra"),
+        ("extra = " + "[" * 3000, "cannot be read: brackets stand too deep"),
+        ("extra = " + "9" * 5000, "cannot be read: a number has thousands of digits"),
+        ("development = 1e400\n", "development"),
     ],
 )
 def test_a_file_when_wrong_says_where_and_never_what_stands_for_a_secret(text: str, complaint: str) -> None:
@@ -78,3 +84,34 @@ def test_nobody_both_trades_alone_and_lifts_a_kill_and_an_admin_does_neither() -
     assert not {Right.TRADE, Right.TRADE_DESK} & RIGHTS[Role.RISK]
     assert RIGHTS[Role.ADMIN] == {Right.SEE}
     assert RIGHTS[Role.VIEWER] == {Right.SEE}
+
+
+def test_a_file_when_it_has_not_changed_is_not_read_again_and_when_it_has_it_counts_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "users.toml"
+    add_user(path, "one", (Role.VIEWER,), "", token="a token of one")
+    later = path.stat().st_ctime_ns + 60 * SECOND
+    monkeypatch.setattr(accounts.time, "time_ns", lambda: later)
+    found = AccountsFile(path, exposed=False)
+    first = found()
+    assert found() is first
+    add_user(path, "two", (Role.VIEWER,), "", token="a token of two")
+    assert set(found().by_name) == {"one", "two"}
+    path.chmod(0o666)
+    with pytest.raises(AccountsError, match="others can write it"):
+        found()
+    path.unlink()
+    with pytest.raises(AccountsError, match="make one with"):
+        found()
+
+
+def test_a_file_when_it_has_only_just_been_written_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "users.toml"
+    add_user(path, "one", (Role.VIEWER,), "", token="a token of one")
+    now = path.stat().st_ctime_ns + 1_000
+    monkeypatch.setattr(accounts.time, "time_ns", lambda: now)
+    found = AccountsFile(path, exposed=False)
+    assert found() is not found()
