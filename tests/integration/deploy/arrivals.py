@@ -55,7 +55,7 @@ class Arrivals:
     async def quiet(self, *, but: Iterable[str] = ()) -> None:
         """All is well: everything was scraped and judged a few times, and nothing arrived."""
         await self._on.evaluated(5)
-        assert self._shown() <= set(but)
+        assert self._shown() <= set(but), self._shown()
 
     async def at_once(self, name: str, since: float) -> None:
         """It arrives, and within the limit of its cause, which came true at ``since``, UTC in seconds."""

@@ -6,20 +6,17 @@ holds the table against the rules.
 
 from __future__ import annotations
 
-DAY = "day: a gateway on a disk that slows down and fills up, the broker simulator, a runner that went astray"
+DAY = "day: a gateway on a disk that slows down and fills up, and the broker simulator"
 GATE = "gate: a gateway with tight limits, the broker simulator and a recorder"
 BROKER = "broker: a gateway with a broker of plain sockets and the simulator's drop copy"
 ROLES = "roles: feed, runner, gateway and broker simulator, with a desk's own policies and models"
 
 CAUSES: dict[str, dict[str, str]] = {
     DAY: {
-        "RunnerOutOfStep": "a runner is pointed at a gateway's socket that is not there",
-        "MarketDataUnowned": "and at a Kafka that is not there, so that it owns no partition",
-        "ParentsUnattended": "and the gateway has parents, which it does not know",
         "ParentWillNotFinish": "nobody works a parent until four fifths of its window are over",
         "MarketHalted": "the facts of the market say that trading is halted",
-        "OrdersWaitForDisk": "the disk takes 4.5 s to sync the journal (strace delays fdatasync)",
-        "JournalSlow": "the same order's sync",
+        "JournalSlow": "the disk takes 0.3 s to sync the journal (strace delays fdatasync)",
+        "OrdersWaitForDisk": "the disk takes 4.5 s to sync the journal, and orders keep coming",
         "RunnerLost": "a runner falls silent with an order at work",
         "DeadLetters": "a message that is none comes on a topic",
         "VenueDown": "a venue says nothing for a minute of market time, and the feed's heartbeats go on",
@@ -70,8 +67,11 @@ CAUSES: dict[str, dict[str, str]] = {
         "ModelFallbacks": "placements serve in place of both",
         "ModelInputsDrift": "a model was trained on another market than this one",
         "ParentOffSchedule": "a parent's limit price is beyond the market: it plans and cannot trade",
-        "RunnerOutOfStep": "the gateway is killed",
-        "RoleDown": "and does not answer",
+        "RoleDown": "Kafka is stopped, and the runner is killed",
+        "RunnerLost": "with orders at work",
+        "RunnerOutOfStep": "its next life gets nowhere without Kafka, so not to the gateway",
+        "MarketDataUnowned": "it owns no partition",
+        "ParentsUnattended": "and knows none of the parents",
     },
 }
 
