@@ -148,12 +148,16 @@ def parse_accounts(text: str, where: str) -> Accounts:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at .*\)$", str(error))
         raise AccountsError(f"{where}: not TOML {place.group(0) if place else ''}".rstrip()) from None
+    except RecursionError:
+        raise AccountsError(f"{where}: cannot be read: brackets stand too deep in each other") from None
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False)
         )
         raise AccountsError(f"{where}: {wrong}") from None
+    except ValueError:  # of which both of the above are kinds, too
+        raise AccountsError(f"{where}: cannot be read: a number has thousands of digits") from None
 
 
 def read_accounts(path: Path, *, exposed: bool) -> Accounts:

@@ -15,6 +15,7 @@ from service.fix.schedule import Schedule, parse_schedule
 from service.settings import ROOT
 
 FIX_CONFIGS: Final = ROOT / "fix_configs"
+_LONGEST_NUMBER: Final = 10**18
 _STRUCTURAL: Final = frozenset({"NUMINGROUP", "LENGTH", "DATA"})
 
 
@@ -96,12 +97,13 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
             ("heartbeat", self.heartbeat, 1, 3_600),
             ("reconnect_interval", self.reconnect_interval, 1, 3_600),
             ("max_outstanding", self.max_outstanding, 1, 100_000),
+            ("stop_timeout", self.stop_timeout, 0, 600),
         )
         for name, value, low, high in bounds:
             if not low <= value <= high:
-                raise FixConfigError(f"{name} is {value}; it must be {low} to {high}")
+                raise FixConfigError(f"{name} is {_shown(value)}; it must be {low} to {high}")
         if self.timestamp_digits not in (0, 3, 6):
-            raise FixConfigError(f"timestamp_digits is {self.timestamp_digits}; it must be 0, 3 or 6")
+            raise FixConfigError(f"timestamp_digits is {_shown(self.timestamp_digits)}; it must be 0, 3 or 6")
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", self.credentials):
             raise FixConfigError(
                 f"credentials {self.credentials!r}: capitals, digits and underscores, please"
@@ -119,6 +121,11 @@ class FixConfig(msgspec.Struct, frozen=True, kw_only=True):
     def schedule(self) -> Schedule:
         """When the session may be up."""
         return parse_schedule(self.start_time, self.end_time, self.days)
+
+
+def _shown(value: float) -> str:
+    """Hexadecimal has no end that Python would print."""
+    return "a very large number" if abs(value) >= _LONGEST_NUMBER else str(value)
 
 
 def settings_text(config: FixConfig, dictionary: Path) -> str:

@@ -76,6 +76,9 @@ def load_dialect(path: Path, name: str) -> Dialect:
         dialects = msgspec.toml.decode(path.read_bytes(), type=dict[str, Dialect])
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise FixConfigError(f"dialects file {path}: {error}") from error
+    except RecursionError:
+        what = "brackets stand too deep in each other"
+        raise FixConfigError(f"dialects file {path}: cannot be read: {what}") from None
     try:
         return dialects[name]
     except KeyError:

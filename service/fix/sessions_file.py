@@ -44,6 +44,9 @@ def load_session(path: Path, name: str, *, store_dir: Path, log_dir: Path, **giv
         raise FixConfigError(f"sessions file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FixConfigError(f"sessions file {path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        what = f"a number is too long, or brackets stand too deep in each other ({type(error).__name__})"
+        raise FixConfigError(f"sessions file {path}: cannot be read: {what}") from None
     table = tables.get(name)
     if not isinstance(table, dict):
         raise FixConfigError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -233,6 +233,8 @@ class _File(_Table):
     introductions: tuple[_Introduction, ...] = ()
 
 
+_MOST_BITS: Final = 512
+_MOST_SHOWN: Final = 80
 _LEVELS: Final = {
     "strategies": Level.STRATEGY,
     "traders": Level.TRADER,
@@ -393,6 +395,13 @@ _HINTS: Final = {
 }
 
 
+def _shown(given: object, as_text: Callable[[object], str]) -> str:
+    """What stands in the file, as far as a message goes; hexadecimal has no end that Python would print."""
+    if isinstance(given, int) and given.bit_length() > _MOST_BITS:
+        return "a number of hundreds of digits"
+    return as_text(given)[:_MOST_SHOWN]
+
+
 def _explain(text: str, where: str, data: dict[str, Any], error: Any) -> str:
     """One sentence about one error: file, line, table, field, what is wrong."""
     path = list(error["loc"])
@@ -404,9 +413,11 @@ def _explain(text: str, where: str, data: dict[str, Any], error: Any) -> str:
     if isinstance(rows, list) and number < len(rows) and isinstance(rows[number], dict):
         name = f"{table} {rows[number].get('symbol') or rows[number].get('name') or number + 1}"
     hint = _HINTS.get(error["type"], "")
-    what = f"{error['msg']} (it is {error['input']!r})" if error["type"] != "extra_forbidden" else hint
+    what = hint
+    if error["type"] != "extra_forbidden":
+        what = f"{error['msg']} (it is {_shown(error['input'], repr)})"
     if error["type"] == "less_than_equal":
-        what = f"{error['input']} is {hint}: at most {error['ctx']['le']}"
+        what = f"{_shown(error['input'], str)} is {hint}: at most {error['ctx']['le']}"
     label = f"{name}: {field}" if field else name
     return f"{where}, line {_line(text, table, number, field)}: {label}: {what}"
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from service.gateway.proofs import public_key
 from service.model.reference import Name
@@ -33,6 +33,13 @@ SHORTEST_SECRET: Final = 12
 _LONGEST_SECRET: Final = 1024
 _N, _R, _P = 1 << 15, 8, 1
 """scrypt (RFC 7914): 32 MiB and about 0.1 s for each guess."""
+_MOST_MEMORY: Final = 1 << 28
+_MOST_PASSES: Final = 16
+"""Of scrypt: beyond either, a single guess would keep the gateway busy for seconds."""
+_MOST_ROUNDS: Final = 10_000_000
+"""Of PBKDF2: a page needs seconds for so many."""
+_DIGEST: Final = 32
+"""Bytes of a hash, and of a public key."""
 
 
 class PeopleFileError(ValueError):
@@ -73,6 +80,35 @@ class Person(BaseModel):
     key: Annotated[
         str, Field(pattern=r"^(ed25519\$[0-9]{6,8}\$[A-Za-z0-9+/=]{22,}\$[A-Za-z0-9+/=]{43,})?$")
     ] = ""
+
+    @field_validator("secret")
+    @classmethod
+    def _can_be_verified(cls, stored: str) -> str:
+        _, n, r, p, salt, digest = stored.split("$")
+        memory = int(n) * int(r) * 128
+        if int(n).bit_count() != 1 or not 1 << 20 <= memory <= _MOST_MEMORY or not 0 < int(p) <= _MOST_PASSES:
+            raise ValueError("its scrypt numbers are none that `slipstream people add` writes")
+        _decoded(salt)
+        if len(_decoded(digest)) != _DIGEST:
+            raise ValueError("it ends in no hash of scrypt")
+        return stored
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_key(cls, stored: str) -> str:
+        if stored:
+            _, rounds, salt, key = stored.split("$")
+            _decoded(salt)
+            if int(rounds) > _MOST_ROUNDS or len(_decoded(key)) != _DIGEST:
+                raise ValueError("it is no key that `slipstream people add` writes")
+        return stored
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("it is not base64 to its end") from None
 
 
 class People(BaseModel):
@@ -119,11 +155,15 @@ def parse_people(text: str, where: str) -> People:
         return People.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise PeopleFileError(f"{where}: not TOML: {_place(error)}") from None
+    except RecursionError:
+        raise PeopleFileError(f"{where}: cannot be read: brackets stand too deep in each other") from None
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors(include_input=False)
         )
         raise PeopleFileError(f"{where}: {wrong}") from None
+    except ValueError:  # of which both of the above are kinds, too
+        raise PeopleFileError(f"{where}: cannot be read: a number has thousands of digits") from None
 
 
 def _place(error: tomllib.TOMLDecodeError) -> str:
@@ -182,7 +222,7 @@ NOBODY: Final = "scrypt$32768$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAA
 def _scrypt(secret: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     if len(secret) > _LONGEST_SECRET:
         raise ValueError("too long for a secret")
-    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
+    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=_DIGEST)
 
 
 def _text(raw: bytes) -> str:

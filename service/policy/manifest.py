@@ -175,6 +175,9 @@ def parse_manifest(text: str, where: str) -> Manifest:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"{where}: not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        what = f"a number is too long, or brackets stand too deep in each other ({type(error).__name__})"
+        raise ManifestError(f"{where}: cannot be read: {what}") from None
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:

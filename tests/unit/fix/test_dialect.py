@@ -33,6 +33,9 @@ def test_dialect_when_it_says_nothing_of_a_disconnect_then_nothing_is_assumed() 
         ("cancel_on_disconnect_grace = -1.0", "cancel_on_disconnect_grace"),
         ("cancel_on_disconnect_grace = 4000.0", "3600"),
         ("cancel_on_disconnect = 'perhaps'", "perhaps"),
+        ("cancel_on_disconnect_grace = nan", "0 to 3600 seconds"),
+        ("cancel_on_disconnect_grace = " + "[" * 3000, "cannot be read: brackets stand too deep"),
+        ("cancel_on_disconnect_grace = " + "9" * 5000, "dialects file"),
     ],
 )
 def test_dialect_when_it_cannot_be_then_the_error_names_what(tmp_path: Path, line: str, named: str) -> None:

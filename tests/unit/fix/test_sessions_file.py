@@ -90,6 +90,10 @@ def test_fields_when_a_session_gets_a_new_one_then_the_file_can_say_it() -> None
         ("[desk.tls]\nauthorities = 'x'\nname = 'a b'", 7, "tls: name 'a b': printable ASCII"),
         ("[desk.tls]\nauthorities = 'x'\nname = 1", 7, "tls: Expected `str`, got `int`"),
         ("store_dir = 'x'", 7, "store_dir: there is no such field"),
+        ("stop_timeout = nan", 7, "stop_timeout is nan; it must be 0 to 600"),
+        ("stop_timeout = 1e400", 7, "stop_timeout is a very large number; it must be 0 to 600"),
+        ("timestamp_digits = 0x" + "f" * 6000, 7, "timestamp_digits is a very large number"),
+        ("heartbeat = 0x" + "f" * 6000, 7, "heartbeat is a very large number; it must be 1 to 3600"),
     ],
 )
 def test_field_when_wrong_then_the_error_names_file_line_table_and_field(
@@ -105,6 +109,9 @@ def test_file_when_it_cannot_be_read_or_lacks_the_table_then_the_error_says_so(t
         load(tmp_path, PLAIN, "house")
     with pytest.raises(FixConfigError, match=r"sessions\.toml: .*line 1"):
         load(tmp_path, "[desk\n")
+    for absurd in ("[" * 3000, "9" * 5000):
+        with pytest.raises(FixConfigError, match=r"sessions\.toml: cannot be read: a number is too long, or"):
+            load(tmp_path, f"{PLAIN}heartbeat = {absurd}\n")
     with pytest.raises(FixConfigError, match=r"2: \[desk\] host is missing"):
         load(tmp_path, "\n[desk]\nport = 1\n")
     with pytest.raises(FixConfigError, match="No such file"):

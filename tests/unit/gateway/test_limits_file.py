@@ -388,3 +388,25 @@ def test_a_mistake_in_the_stages_names_its_line(before: str, after: str, said: s
 )
 def test_what_no_parser_gets_through_is_an_error_like_any_other(text: str) -> None:
     assert "cannot be read: a number is too long, or brackets stand too deep" in error(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "max_long = 60_000",
+            "max_long = 0x" + "f" * 6000,
+            "max_long: a number of hundreds of digits is above the ceiling",
+        ),
+        ('currency = "USD"', "currency = 0x" + "f" * 6000, "(it is a number of hundreds of digits)"),
+        ("max_long = 60_000", "max_long = 1e400", "max_long"),
+        ("max_long = 60_000", "max_long = nan", "max_long"),
+        ("max_long = 60_000", 'max_long = "' + "x" * 9000 + '"', "max_long"),
+    ],
+    ids=["hexadecimal", "hexadecimal for a word", "exponent", "nan", "long word"],
+)
+def test_an_absurd_number_is_told_by_its_place_in_a_few_words(before: str, after: str, said: str) -> None:
+    text = 'currency = "USD"\n' + TEXT
+    told = error(text.replace(before, after, 1))
+    assert said in told
+    assert len(told) < 400

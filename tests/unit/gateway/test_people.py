@@ -109,3 +109,42 @@ def test_the_development_file_is_for_the_simulator_alone_and_its_secrets_are_as_
         assert person.may == tuple(May)
     with pytest.raises(PeopleFileError, match="not the broker simulator"):
         read_people(path, simulator=False)
+
+
+HASH = hashed(SECRET, b"salt of sixteen.")
+KEY = "ed25519$600000$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABA="
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after", "reason"),
+    [
+        ("secret", "$32768$8$1$", "$9999999$99$99$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$32767$8$1$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$0000$8$1$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$0001$8$1$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$32768$8$0$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$32768$8$17$", "its scrypt numbers are none that"),
+        ("secret", "$32768$8$1$", "$4194304$8$1$", "its scrypt numbers are none that"),
+        ("secret", HASH[-8:], HASH[-8:] + "AAAA", "it is not base64 to its end"),
+        ("secret", HASH[-8:], HASH[-8:-4] + "AAAAAAAA", "it ends in no hash of scrypt"),
+        ("key", "$600000$", "$99999999$", "it is no key that"),
+        ("key", "ABA=", "ABAAAAAA", "it is no key that"),
+        ("key", "ABA=", "A===", "it is not base64 to its end"),
+    ],
+)
+def test_what_nobody_could_be_verified_with_is_an_error_of_the_file(
+    field: str, before: str, after: str, reason: str
+) -> None:
+    text = f'[[people]]\nname = "carol"\nuser = "uc"\nsecret = "{HASH}"\nkey = "{KEY}"\n'
+    assert parse_people(text, "P").people
+    assert text.count(before) == 1
+    with pytest.raises(PeopleFileError, match=rf"^P: people\.0\.{field}: .*{reason}") as told:
+        parse_people(text.replace(before, after), "P")
+    assert after not in str(told.value)
+
+
+@pytest.mark.parametrize("absurd", ["9" * 5000, "[" * 3000 + "]" * 3000, "1e400", "nan", "0x" + "f" * 6000])
+def test_absurd_numbers_and_brackets_are_errors_of_the_file(absurd: str) -> None:
+    with pytest.raises(PeopleFileError, match=r"^P: ") as told:
+        parse_people(f"development = {absurd}\n", "P")
+    assert len(str(told.value)) < 200
