@@ -128,7 +128,8 @@ class Gateway:
         self.shell.parent(0, 0, command)
 
     def submit(self, number: int = 1, **changes: Any) -> None:
-        self.shell.intent("r1", child(f"P1.{number}", stamps=Stamps(decided=self.utc), **changes))
+        fields: dict[str, Any] = {"child_id": f"P1.{number}", "stamps": Stamps(decided=self.utc)}
+        self.shell.intent("r1", child(**{**fields, **changes}))
 
     def cancel(self, number: int = 1) -> None:
         command = CancelChild(child_id=f"P1.{number}", parent_id="P1")
