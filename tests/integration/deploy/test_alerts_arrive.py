@@ -20,7 +20,7 @@ from service.model.time import SECOND
 from service.transport.kafka_process import KafkaProcess
 from service.transport.topics import PARENTS
 from tests.drills.processes.gaps import why_no_trap
-from tests.integration.deploy.arrivals import OF_THIS_MACHINE, Arrivals, metrics_of
+from tests.integration.deploy.arrivals import Arrivals, metrics_of
 from tests.integration.deploy.causes import DAY
 from tests.integration.deploy.stack import stack
 from tests.integration.gateway.stage import PRICE, Process, Stage, stage, until
@@ -121,7 +121,7 @@ async def test_alerts_when_their_causes_come_true_then_people_know_within_five_s
         roles = metrics_of(folder, "gateway", "broker-sim")
         async with stack(tmp_path / "supervision", roles) as supervised:
             watch = Arrivals(supervised, DAY)
-            await watch.quiet(but=OF_THIS_MACHINE)
+            await watch.quiet()
 
             finish = await leave_a_parent(on)
             began = time.time()

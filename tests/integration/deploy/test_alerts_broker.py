@@ -11,7 +11,7 @@ from service.gateway import control_client
 from service.model.events import Alarm, ChildDenied, ChildFilled, ChildRejected, ChildUnknown
 from service.settings import ROOT
 from service.transport.kafka_process import KafkaProcess
-from tests.integration.deploy.arrivals import OF_THIS_MACHINE, Arrivals, metrics_of
+from tests.integration.deploy.arrivals import Arrivals, metrics_of
 from tests.integration.deploy.causes import BROKER
 from tests.integration.deploy.stack import stack
 from tests.integration.fix.raw import Fields, RawPeer
@@ -142,7 +142,7 @@ async def test_broker_when_it_errs_or_does_not_answer_then_people_know_and_of_no
         ):
             broker = Broker(peer)
             watch = Arrivals(supervised, BROKER)
-            await watch.quiet(but=OF_THIS_MACHINE)
+            await watch.quiet()
             await watch.once_it_lasts("ClockTrouble")
 
             await slow_answers(on, broker)
