@@ -14,7 +14,7 @@ from service.fix.messages import Report
 from service.fix.session import FixConfig, FixSession
 from tests.unit.fix.support import INSTRUMENTS
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what should have happened has not."""
 Fields = dict[str, str]
 
