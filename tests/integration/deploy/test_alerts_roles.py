@@ -181,7 +181,7 @@ async def hang(kafka: KafkaProcess) -> None:
 async def starve(runner: Process, watch: Arrivals) -> None:
     """The runner works for a moment now and then only."""
     enough = asyncio.Event()
-    starving = asyncio.create_task(stop_and_go(runner, 1.4, 0.3, enough))
+    starving = asyncio.create_task(stop_and_go(runner, 1.4, 0.1, enough))
     try:
         for name in ("RunnerConflates", "RunnerBehind"):
             await watch.once_it_lasts(name)
