@@ -47,8 +47,6 @@ from service.transport.consumer import Reader, Start
 from service.transport.producer import Producer
 from service.transport.topics import PARENTS, REF, TransportError, ensure_topics
 
-_FEW: Final = 4
-"""Orders on their way to the broker, up to which the loop rather waits for the disk than works on others."""
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.01
@@ -332,11 +330,7 @@ class _Gateway:
         Neither Kafka nor a runner is needed for a kill (C26).
         """
         shell, state = self._shell, self._core.state
-        self._journal.start(
-            on_synced=shell.on_synced,
-            on_failed=shell.on_journal_failed,
-            patient=lambda: self._fix.outstanding <= _FEW,
-        )
+        self._journal.start(on_synced=shell.on_synced, on_failed=shell.on_journal_failed)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._journal.close)
             stack.push_async_callback(self._producer.stop)

@@ -42,10 +42,7 @@ class Kept:
         self.journal: Journal = open_journal(path, lambda _: None)
         self.synced: list[int] = []
         self.failed: list[str] = []
-        self.idle = True
-        self.journal.start(
-            on_synced=self.synced.append, on_failed=self.failed.append, patient=lambda: self.idle
-        )
+        self.journal.start(on_synced=self.synced.append, on_failed=self.failed.append)
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
@@ -85,20 +82,6 @@ async def test_a_quick_sync_that_is_flushed_is_told_at_once(
     end = kept.journal.append(b"order", sync=True)
     kept.journal.flush()
     assert kept.synced == [end]
-
-
-async def test_a_busy_loop_does_not_wait_for_a_quick_sync(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", PATIENT)
-    kept.idle = False
-    on_its_way = threading.Event()
-    kept.disk.before = lambda: on_its_way.wait(PATIENT)
-    end = kept.journal.append(b"order", sync=True)
-    kept.journal.flush()
-    assert kept.synced == []
-    on_its_way.set()
-    await kept.until(lambda: kept.synced == [end])
 
 
 async def test_a_slow_sync_holds_the_loop_no_longer_than_its_patience_and_is_told_by_a_callback(
