@@ -18,6 +18,7 @@ from service.console.sessions import Sessions
 from service.console.state import Console
 from service.model.reference import load_reference
 from service.settings import ROOT, RoleSettings
+from service.telemetry.process import give_way
 from service.telemetry.transport import TransportMetrics
 from service.transport.consumer import Reader
 from service.transport.producer import Producer
@@ -103,6 +104,7 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         TransportError: The cluster does not answer.
     """
 
+    give_way()
     accounts = AccountsFile(settings.users, exposed=exposed(settings))
     accounts()
     reference = load_reference(settings.reference)

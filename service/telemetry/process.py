@@ -36,6 +36,11 @@ def tune_collector() -> None:
     gc.set_threshold(_YOUNG, 50, 100)
 
 
+def give_way() -> None:
+    """Let processes that trade run first where they share processors with this one (niceness 10)."""
+    os.nice(10)
+
+
 async def watch_loop() -> None:
     """Measure how late this event loop is, until cancelled."""
     loop = asyncio.get_running_loop()
