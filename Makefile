@@ -4,7 +4,7 @@ ARGS ?=
 PROCESSES ?=
 # A file's tests stay together, in the order of their names: those with processes, which take long, begin.
 # To see one at work, ARGS="-n 0 -k gate".
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
 .PHONY: help setup test test-browser demo bench drills mutation lint format test-quickfix train lock clean clean-kafka
 

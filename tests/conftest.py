@@ -15,6 +15,9 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 from service.transport.kafka_process import KafkaProcess
+from tests.timeouts import pytest_timeout_set_timer
+
+__all__ = ["pytest_timeout_set_timer"]
 
 # No deadline: two shared cores make any one example slow now and then. A failure prints its blob.
 settings.register_profile(

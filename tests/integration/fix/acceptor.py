@@ -10,6 +10,7 @@ import os
 import string
 import sys
 import threading
+import time
 from pathlib import Path
 
 import quickfix as fix
@@ -28,6 +29,9 @@ def say(**what: object) -> None:
 
 
 class Counterparty(fix.Application):
+    taken = 0
+    """MsgSeqNum of the newest message; the session counts it only after the callback."""
+
     def onCreate(self, session_id: fix.SessionID) -> None:
         self.session_id = fix.SessionID(
             "FIX.4.4", session_id.getSenderCompID().getString(), session_id.getTargetCompID().getString()
@@ -46,10 +50,14 @@ class Counterparty(fix.Application):
         say(event="sent", raw=message.toString())
 
     def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
-        say(event="admin", raw=message.toString())
+        self.take("admin", message)
 
     def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
-        say(event="app", raw=message.toString())
+        self.take("app", message)
+
+    def take(self, event: str, message: fix.Message) -> None:
+        self.taken = int(message.getHeader().getField(34))
+        say(event=event, raw=message.toString())
 
 
 def obey(application: Counterparty, command: dict[str, str]) -> None:
@@ -74,6 +82,8 @@ def obey(application: Counterparty, command: dict[str, str]) -> None:
         case "logout":
             session.logout(command.get("reason", ""))
         case "forget":
+            while session.getExpectedTargetNum() <= application.taken:
+                time.sleep(0.001)
             session.setNextTargetMsgSeqNum(int(command["from"]))
         case "numbers":
             say(event="numbers", raw=f"{session.getExpectedSenderNum()} {session.getExpectedTargetNum()}")
