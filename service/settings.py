@@ -67,6 +67,12 @@ class HotRoleSettings(RoleSettings):
         description="SCHED_FIFO priority to ask the kernel for: nothing ordinary runs before this role then; "
         "0 asks for none",
     )
+    max_unrecorded: int = Field(
+        1_000_000,
+        ge=1_000,
+        description="records held in memory while Kafka is away, 0.6 kB each; more are given up, and "
+        "RecordDropped says so",
+    )
 
 
 def stream_address(run_dir: Path) -> str:

@@ -310,11 +310,6 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             graph("Journal", "slipstream_gateway_journal_bytes", "size", unit="bytes"),
             quantiles("Runner: time to work off one fetch", "slipstream_runner_turn_seconds", "", ""),
             graph(
-                "Commands without a gateway a second",
-                rate("slipstream_runner_unsent_total", "instance"),
-                "{{instance}}",
-            ),
-            graph(
                 "Records consumed a second",
                 rate("slipstream_records_consumed_total", "role, topic"),
                 "{{role}} {{topic}}",

@@ -21,9 +21,9 @@ from service.transport.producer import Producer, partition_for
 from service.transport.tail import Tail
 
 KEPT: Final = 100_000
-"""Records of the fold that are kept for the comparison; a larger gap is told, and is in the journal only."""
+"""Records of the fold that are kept for the comparison, unless set; a larger gap is told."""
 _LOOKED_AT: Final = 4 * KEPT
-"""Records of one partition that are searched for one of ours."""
+"""Records of one partition that are searched for one of ours, at least."""
 TOPICS: Final = (ORDERS, RISK, AUDIT)
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ async def find_gap(history: History, bootstrap: str, prefix: str, *, client: str
                 lanes.setdefault(partition_for(entry.key, tail.partitions), []).append(entry)
             for partition, lane in lanes.items():
                 search = Search(topic, [entry.value for entry in lane])
-                await _look(search, tail, partition)
+                await _look(search, tail, partition, max(_LOOKED_AT, 4 * len(lane)))
                 gap.entries.extend(lane[search.reached :])
                 if not search.found and history.forgotten:
                     gap.lost.append(topic)
@@ -192,9 +192,9 @@ async def find_gap(history: History, bootstrap: str, prefix: str, *, client: str
     return gap
 
 
-async def _look(search: Search, tail: Tail, partition: int) -> None:
+async def _look(search: Search, tail: Tail, partition: int, most: int) -> None:
     looked = 0
     async for values in tail.newest_first(partition):
         looked += len(values)
-        if search.look(values) or looked >= _LOOKED_AT:
+        if search.look(values) or looked >= most:
             return

@@ -32,7 +32,7 @@ from service.gateway.inputs import (
 )
 from service.gateway.journal import Journal, JournalError
 from service.gateway.kill import ALL
-from service.gateway.record import History
+from service.gateway.record import KEPT, History
 from service.gateway.state import Effect, Publish, Send
 from service.model.codec import DecodeError, encode
 from service.model.events import Alarm, ChildDenied, ChildFill, ParentEvent
@@ -441,9 +441,9 @@ class Recovery:
         history: What the inputs so far put on the record.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, record_kept: int = KEPT) -> None:
         self.seq = self.began = self.ended = 0
-        self.history = History()
+        self.history = History(record_kept)
         self._core = core
 
     def take(self, payload: bytes) -> None:

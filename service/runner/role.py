@@ -253,7 +253,12 @@ async def run(settings: RunnerSettings, stop: asyncio.Event) -> None:
     metrics = TransportMetrics()
     await ensure_topics(settings.kafka, settings.topic_prefix, settings.partitions)
     producer = Producer(
-        settings.kafka, client="runner", prefix=settings.topic_prefix, linger=0.02, sensor=metrics
+        settings.kafka,
+        client="runner",
+        prefix=settings.topic_prefix,
+        linger=0.02,
+        max_pending=settings.max_unrecorded,
+        sensor=metrics,
     )
     await producer.start()
     ready = settings.run_dir / "ready" / "runner"

@@ -249,7 +249,7 @@ class Shell:
             decided = self._utc()
             stamps = msgspec.structs.replace(command.stamps, decided=decided)
             if not self._send(msgspec.structs.replace(command, stamps=stamps)):
-                self._sensor.on_unsent()
+                log.warning("the gateway is gone and did not get %s; it is decided again", command)
             if stamps.feed:
                 self._sensor.on_decided(decided - tick)
         for decision in out.decisions:

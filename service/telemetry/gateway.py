@@ -39,6 +39,11 @@ _CLOSED = Gauge(
     "slipstream_gateway_fix_closed", "1 outside the hours of the session with the broker.", registry=REGISTRY
 )
 _JOURNAL = Gauge("slipstream_gateway_journal_bytes", "Size of the journal.", registry=REGISTRY)
+_JOURNAL_LARGE = Gauge(
+    "slipstream_gateway_journal_large_bytes",
+    "Size from which on it is time for a new one.",
+    registry=REGISTRY,
+)
 _POSITION = Gauge(
     "slipstream_gateway_position_lots", "Position by fills, signed.", ["symbol"], registry=REGISTRY
 )
@@ -77,9 +82,14 @@ class GatewaySensor:
 
 
 class GatewayMetrics(GatewaySensor):
-    """Keeps them in the registry."""
+    """Keeps them in the registry.
 
-    def __init__(self) -> None:
+    Args:
+        journal_large: Bytes from which on the journal is large.
+    """
+
+    def __init__(self, *, journal_large: int) -> None:
+        _JOURNAL_LARGE.set(journal_large)
         self._intents: dict[tuple[str, str], Counter] = {}
         self._reports: dict[str, Counter] = {}
         self._legs = {leg: LEG.labels(leg=leg) for leg in ("hop", "gate", "journal", "wire", "acknowledge")}

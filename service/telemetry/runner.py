@@ -33,9 +33,6 @@ _FALLBACK = Counter(
     ["reason"],
     registry=REGISTRY,
 )
-_UNSENT = Counter(
-    "slipstream_runner_unsent", "Commands that the gateway was not there for.", registry=REGISTRY
-)
 _PARENTS = Gauge("slipstream_runner_parents", "Live parents known.", registry=REGISTRY)
 _OWNED = Gauge("slipstream_runner_partitions", "Partitions of md.v1 owned.", registry=REGISTRY)
 _STALE = Gauge("slipstream_runner_stale", "1 while the market data is stale.", registry=REGISTRY)
@@ -51,7 +48,6 @@ class RunnerSensor:
     def on_decision(self, policy: str, action: str) -> None: ...
     def on_dropped(self, reasons: Sequence[str]) -> None: ...
     def on_missed(self, reasons: Sequence[str]) -> None: ...
-    def on_unsent(self) -> None: ...
     def on_state(self, *, parents: int, partitions: int, stale: bool, synced: bool) -> None: ...
 
 
@@ -89,9 +85,6 @@ class RunnerMetrics(RunnerSensor):
     def on_missed(self, reasons: Sequence[str]) -> None:
         for reason in reasons:
             _FALLBACK.labels(reason=reason).inc()
-
-    def on_unsent(self) -> None:
-        _UNSENT.inc()
 
     def on_state(self, *, parents: int, partitions: int, stale: bool, synced: bool) -> None:
         _PARENTS.set(parents)

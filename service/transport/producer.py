@@ -68,7 +68,7 @@ class Producer:
         client: str,
         prefix: str = "",
         linger: float = 0.0,
-        max_pending: int = 3_000_000,
+        max_pending: int = 1_000_000,
         sensor: TransportSensor | None = None,
     ) -> None:
         self._bootstrap = bootstrap

@@ -1,6 +1,7 @@
 """Alerts on limits, denials, losses and latency, from real causes to the webhooks (C22, C31, C32, C34)."""
 
 import asyncio
+import os
 import re
 import signal
 import time
@@ -16,9 +17,11 @@ from service.transport.topics import SIGNALS
 from tests.integration.deploy.arrivals import Arrivals, metrics_of, stop_and_go
 from tests.integration.deploy.causes import GATE
 from tests.integration.deploy.stack import Stack, stack
-from tests.integration.gateway.stage import PRICE, Process, Stage, stage, until
+from tests.integration.gateway.stage import PRICE, Process, Stage, free_port, stage, until
 
 RECORDS = 110_000
+UNRECORDED = 1_000
+"""Records that the gateway holds while Kafka hangs, and that its next life can make good for."""
 SELDOM = ("--flush-records", "1000000", "--flush-seconds", "3600")
 
 
@@ -104,6 +107,29 @@ async def in_a_loop(on: Stage, supervised: Stack, watch: Arrivals) -> None:
     await asyncio.gather(watch.once_it_lasts("DenialStorm"), watch.once_it_lasts("DenialsHigh"))
 
 
+async def lossy_record(on: Stage, watch: Arrivals) -> None:
+    """Kafka hangs for longer than the gateway's memory reaches, and the gateway is killed."""
+    assert on.kafka.pid is not None
+    os.kill(on.kafka.pid, signal.SIGSTOP)
+    try:
+        for number in range(1_526, 1_526 + 3 * UNRECORDED):
+            on.runner.submit(f"P3.{number}", 1, PRICE - 21_000)
+            if number % 20 == 0:
+                await asyncio.sleep(0.01)
+        await watch.once_it_lasts("RecordDropped")
+    finally:
+        os.kill(on.kafka.pid, signal.SIGCONT)
+    while (await on.status()).pending_records:
+        await asyncio.sleep(0.1)
+    await watch.once_it_lasts("JournalLarge")
+    began = time.time()
+    on.gateway.kill()
+    await on.gateway.gone()
+    await watch.once_it_lasts("RoleDown", began, role="gateway")
+    await on.restart_gateway()
+    await watch.once_it_lasts("RecordGap", began)
+
+
 async def late_recorder(on: Stage, recorder: Process, supervised: Stack, watch: Arrivals) -> None:
     """More than the recorder may keep, and then no time for it."""
     await flood(on)
@@ -121,10 +147,14 @@ async def late_recorder(on: Stage, recorder: Process, supervised: Stack, watch: 
 
 @pytest.mark.timeout(400)
 async def test_limits_when_they_come_near_or_are_passed_then_people_know_and_of_nothing_else(
-    kafka: KafkaProcess, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_kafka: KafkaProcess, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    async with stage(kafka, topic_prefix, folder, gateway=("--limits", str(tight_limits(tmp_path)))) as on:
+    options = (
+        "--limits", str(tight_limits(tmp_path)), "--metrics-port", str(free_port()),
+        "--max-unrecorded", str(UNRECORDED), "--record-kept", str(UNRECORDED), "--journal-large-mb", "0.25",
+    )  # fmt: skip
+    async with stage(own_kafka, topic_prefix, folder, gateway=options) as on:
         recorder = Process("recorder", folder, *on.where(), *SELDOM)
         try:
             await recorder.start()
@@ -138,7 +168,9 @@ async def test_limits_when_they_come_near_or_are_passed_then_people_know_and_of_
                 await near_the_limit(on, watch)
                 await in_a_loop(on, supervised, watch)
                 await late
-                watch.finished(capsys)
+                await lossy_record(on, watch)
+                # A session that begins takes about as long as the alert waits for it.
+                watch.finished(capsys, perhaps=frozenset(("FixSessionLost",)))
         finally:
             recorder.kill()
             await recorder.gone()
