@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 _STALE: Final = 2.0
 _POLL: Final = 0.5
-_PAUSE_MARKET: Final = 0.05
-_PAUSE_RECORD: Final = 0.04
+_PAUSE_MARKET: Final = 0.1
+_PAUSE_RECORD: Final = 0.1
 
 
 class Hub:

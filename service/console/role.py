@@ -16,6 +16,7 @@ from service.console.hub import MARKET_TOPICS, RECORD_TOPICS, Hub
 from service.console.serving import Serving
 from service.console.sessions import Sessions
 from service.console.state import Console
+from service.model.market import BookSnapshot
 from service.model.reference import load_reference
 from service.settings import ROOT, RoleSettings
 from service.telemetry.process import give_way
@@ -122,6 +123,7 @@ async def run(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             prefix=settings.topic_prefix,
             start="earliest" if start == "earliest" else "latest",
             patience=0.1,
+            newest_of=BookSnapshot if topics == MARKET_TOPICS else None,
             sensor=metrics,
         )
 

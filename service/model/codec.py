@@ -5,6 +5,7 @@ A ``DecodeError`` says what is wrong and where; the caller sends the bytes to ``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
@@ -52,6 +53,14 @@ _encoder: Final = msgspec.msgpack.Encoder()
 def encode(message: Message) -> bytes:
     """The message as MessagePack."""
     return _encoder.encode(message)
+
+
+def marked(kind: type[Message]) -> Callable[[bytes], bool]:
+    """Tells whether bytes are an encoded ``kind``, without decoding them. It must have at most 14 fields."""
+    tag = str(kind.__struct_config__.tag).encode()
+    mark = bytes((0xA0 + len(tag),)) + tag
+    end = 1 + len(mark)
+    return lambda data: data[1:end] == mark
 
 
 market_message: Final = Decoder[market.MarketMessage](market.MarketMessage, "md")

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.model.codec import BY_TOPIC, DecodeError
+from service.model.codec import BY_TOPIC, DecodeError, marked
+from service.model.message import Message
 from service.model.records import DeadLetter
 from service.telemetry.transport import TransportSensor
 from service.transport.producer import Producer
@@ -48,7 +49,9 @@ class _Base:
         prefix: str,
         dead: Producer | None,
         sensor: TransportSensor | None,
+        newest_of: type[Message] | None = None,
     ) -> None:
+        self._replaced = marked(newest_of) if newest_of is not None else None
         self._bootstrap = bootstrap
         self._topics = tuple(topics)
         self._client = client
@@ -101,7 +104,7 @@ class _Base:
         topic, decode = self._decoders[tp.topic]
         batch = Batch(topic, tp.partition, [], [], [])
         offsets, keys, messages = batch.offsets.append, batch.keys.append, batch.messages.append
-        for record in records:
+        for record in records if self._replaced is None else self._newest(records, self._replaced):
             value = record.value
             if value is None:
                 continue
@@ -115,6 +118,20 @@ class _Base:
             messages(message)
         self._sensor.on_consumed(topic, len(batch.messages))
         return batch
+
+    @staticmethod
+    def _newest(records: Sequence[Any], replaced: Callable[[bytes], bool]) -> list[Any]:
+        """Without those that a later one of the same key replaces."""
+        seen: set[bytes | None] = set()
+        kept = []
+        for record in reversed(records):
+            if record.value is not None and replaced(record.value):
+                if record.key in seen:
+                    continue
+                seen.add(record.key)
+            kept.append(record)
+        kept.reverse()
+        return kept
 
     def _bury(self, topic: str, record: Any, reason: str) -> None:
         self.dead_letters += 1
@@ -162,6 +179,8 @@ class Reader(_Base):
             named there are read from the earliest.
         patience: Seconds that the broker holds a fetch for want of records. A record that comes while its
             partition waits behind such a fetch of the others is late by as much; a short one costs requests.
+        newest_of: A kind of message that replaces the one before it of the same key: of each batch only the
+            last of a key is decoded and returned.
         dead: Where undecodable records go.
     """
 
@@ -174,10 +193,13 @@ class Reader(_Base):
         prefix: str = "",
         start: Start = "latest",
         patience: float = 0.02,
+        newest_of: type[Message] | None = None,
         dead: Producer | None = None,
         sensor: TransportSensor | None = None,
     ) -> None:
-        super().__init__(bootstrap, topics, client=client, prefix=prefix, dead=dead, sensor=sensor)
+        super().__init__(
+            bootstrap, topics, client=client, prefix=prefix, dead=dead, sensor=sensor, newest_of=newest_of
+        )
         self._start = start
         self._patience = patience
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from service.model.market import FeedHeartbeat, Trade
+from service.model.market import BookSnapshot, FeedHeartbeat, Trade
 from service.model.records import DeadLetter
 from service.transport.consumer import Batch, GroupReader, Reader
 from service.transport.kafka_process import KafkaProcess
@@ -225,3 +225,31 @@ async def test_absent_cluster_is_a_clear_error() -> None:
         await ensure_topics("127.0.0.1:1", timeout=0.5)
     with pytest.raises(TransportError, match="did not answer"):
         await Producer("127.0.0.1:1", client="test").start(timeout=0.5)
+
+
+async def test_reader_when_books_replace_each_other_then_the_newest_of_each_key_and_every_trade_come(
+    kafka: KafkaProcess, topic_prefix: str
+) -> None:
+    def book(seq: int, symbol: str) -> BookSnapshot:
+        return BookSnapshot(symbol=symbol, venue="XSIM", ts_event=seq, ts_utc=seq, seq=seq, bids=(), asks=())
+
+    await ensure_topics(kafka.bootstrap, topic_prefix, partitions=1)
+    async with producer(kafka.bootstrap, topic_prefix) as out:
+        for seq in range(0, 300, 3):
+            out.send(MD, b"AURA", book(seq, "AURA"))
+            out.send(MD, b"BOLT", book(seq + 1, "BOLT"))
+            out.send(MD, b"AURA", trade(seq + 2))
+    reader = Reader(
+        kafka.bootstrap, [MD], client="t", prefix=topic_prefix, start="earliest", newest_of=BookSnapshot
+    )
+    await reader.start()
+    batches = await read_until(reader, lambda b: bool(b) and b[-1].messages[-1].seq == 299)
+    await reader.stop()
+    messages = [message for batch in batches for message in batch.messages]
+    assert [m.seq for m in messages if isinstance(m, Trade)] == list(range(2, 300, 3))
+    for symbol, last in (("AURA", 297), ("BOLT", 298)):
+        books = [m.seq for m in messages if isinstance(m, BookSnapshot) and m.symbol == symbol]
+        assert books[-1] == last
+        assert books == sorted(books)
+        assert len(books) <= len(batches)
+    assert sum(len(b.offsets) == len(b.keys) == len(b.messages) for b in batches) == len(batches)

@@ -176,3 +176,10 @@ def test_reference_facts_from_before_bands_and_correlation_still_decode() -> Non
     )
     fields = msgspec.msgpack.decode(codec.encode(status))
     assert codec.market_message(msgspec.msgpack.encode(fields[:-2])) == status
+
+
+@given(st.data())
+def test_mark_when_looked_for_then_messages_of_that_kind_alone_have_it(data: st.DataObject) -> None:
+    is_book = codec.marked(market.BookSnapshot)
+    for kind in messages(market.MarketMessage):
+        assert is_book(codec.encode(data.draw(strategy(kind)))) == (kind is market.BookSnapshot)
