@@ -31,7 +31,11 @@ async def test_a_parent_is_handed_in_fills_and_is_steered_and_every_press_is_on_
         runner.submit(f"{parent}.1", 100, PRICE + 200)
         runner.submit(f"{parent}.2", 100, PRICE - 500)
         await runner.hears(ChildAccepted, f"{parent}.2")
-        page = await alice.sees(f"/api/parents/{parent}", lambda page: page["parent"]["filled"] == 100)
+        # Its parts come on partitions of their own.
+        page = await alice.sees(
+            f"/api/parents/{parent}",
+            lambda page: page["parent"]["filled"] == 100 and page["fills"] and len(page["children"]) == 2,
+        )
         assert sum(fill["quantity"] for fill in page["fills"]) == 100
         assert {child["id"] for child in page["children"]} == {f"{parent}.1", f"{parent}.2"}
 
