@@ -27,6 +27,7 @@ from service.fix.config import FixConfig, lenient_dictionary, settings_text
 from service.fix.credentials import Credentials, read_credentials
 from service.fix.messages import FixConfigError, FixSendError
 from service.fix.peer import Peer
+from service.fix.plugs import Plugs
 from service.fix.resend import Answers, request_end
 from service.fix.schedule import Schedule
 from service.telemetry.passwords import hide_passwords
@@ -202,6 +203,8 @@ class Engine:
                 initiator.stop(True)
                 # The engine's sessions end with it, and they still call the application.
                 initiator = None
+            if application is not None:
+                application.plugs.release()
                 application = None
 
         return end
@@ -313,6 +316,7 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self._request = 0
         self.heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
         self._heard_at = -math.inf
+        self.plugs = Plugs()
         self.live = True
         self.sender = 0
         self.sent = 0
@@ -389,7 +393,8 @@ class _Application(quickfix.Application):  # type: ignore[misc]
         self._reason = why
         session = quickfix.Session.lookupSession(session_id)
         if session is not None:
-            session.disconnect()
+            with self.plugs.instead_of_sockets():
+                session.disconnect()
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         try:

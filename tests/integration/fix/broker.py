@@ -100,6 +100,8 @@ class Broker:
         assert self._process is not None
         if self._process.returncode is None:
             os.kill(self._process.pid, signal.SIGKILL)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         await self._process.communicate()
 
 
