@@ -43,6 +43,10 @@ class DeskError(ValueError):
     """A parent command could not be given, or was refused; the message says why."""
 
 
+class Unanswered(DeskError):
+    """A command is on its way, and nobody has answered: its outcome is unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Where the topics are."""
@@ -149,7 +153,7 @@ class Desk:
                             return message  # type: ignore[no-any-return]
         finally:
             await reader.stop()
-        raise DeskError(
+        raise Unanswered(
             f"no answer within {timeout:g} s; the command waits on {PARENTS} until a gateway runs that has "
             "market data of its instrument (`slipstream status` asks the gateway of a run)"
         )

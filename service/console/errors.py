@@ -9,11 +9,11 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from service.console.accounts import AccountsError
-from service.console.desk import DeskError
+from service.console.desk import DeskError, Unanswered
 from service.console.parameters import ParameterError
 from service.console.sessions import LoginRefused
 from service.console.state import Console
-from service.gateway.control_client import ControlError
+from service.gateway.control_client import ControlError, GatewayAway
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,9 @@ HANDLERS: Final[Any] = {
     LoginRefused: _login,
     ParameterError: _refused,
     DeskError: _refused,
+    Unanswered: _unavailable,
     ControlError: _refused,
+    GatewayAway: _unavailable,
     AccountsError: _unavailable,
     RecursionError: _too_deep,
     Exception: _ours,

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from service.console.blotter import Blotter
-from service.console.desk import DeskError, instrument
+from service.console.desk import Unanswered, instrument
 from service.console.hands import Hands
 from service.console.rows import Head
 from service.gateway import control_client
@@ -99,7 +99,7 @@ class Hub:
         """Put a parent command on the topic and wait for the gateway's answer.
 
         Raises:
-            DeskError: If Kafka does not take it, or no gateway answers within ``timeout`` seconds.
+            Unanswered: If Kafka does not take it, or no gateway answers within ``timeout`` seconds.
         """
         answer: asyncio.Future[ParentEvent] = asyncio.get_running_loop().create_future()
         self._waiting[command.command_id] = answer
@@ -109,7 +109,7 @@ class Hub:
             async with asyncio.timeout(timeout):
                 return await answer
         except TimeoutError:
-            raise DeskError(
+            raise Unanswered(
                 f"no answer within {timeout:g} s; the command waits until a gateway runs that has market "
                 f"data of {symbol}"
             ) from None

@@ -16,9 +16,11 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from service.console.accounts import Right, User
 from service.console.beats import Beats
+from service.console.desk import Unanswered
 from service.console.hub import Hub
 from service.console.planned import Plans
 from service.console.sessions import Session, Sessions, same
+from service.gateway.control_client import GatewayAway
 from service.model.records import AuditEntry
 
 COOKIE: Final = "slipstream_session"
@@ -86,7 +88,8 @@ class Console:
             yield
         except Exception as error:
             detail = error.detail if isinstance(error, HTTPException) else str(error)
-            self.audit(request.user, action, target, reason, f"refused: {detail}")
+            outcome = "unknown" if isinstance(error, (GatewayAway, Unanswered)) else "refused"
+            self.audit(request.user, action, target, reason, f"{outcome}: {detail}")
             raise
         self.audit(request.user, action, target, reason, "done")
 

@@ -56,11 +56,16 @@ class ControlError(RuntimeError):
     """The gateway did not do what it was asked; the message says why and what to do."""
 
 
+class GatewayAway(ControlError):
+    """No gateway answered: whether it will still do what it was asked is unknown."""
+
+
 async def ask(address: str, request: ControlRequest, kind: type[T], timeout: float = 10.0) -> T:
     """Send one request to a gateway's control socket and wait for its reply.
 
     Raises:
-        ControlError: If no gateway answers within ``timeout`` seconds, or it refuses.
+        GatewayAway: If no gateway answers within ``timeout`` seconds.
+        ControlError: If it refuses.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[ControlReply] = loop.create_future()
@@ -77,7 +82,7 @@ async def ask(address: str, request: ControlRequest, kind: type[T], timeout: flo
     try:
         reply = await asyncio.wait_for(answer, timeout)
     except TimeoutError as error:
-        raise ControlError(
+        raise GatewayAway(
             f"no gateway answered at {address} within {timeout:g} s; is it running, with this run folder?"
         ) from error
     finally:

@@ -144,7 +144,7 @@ async def test_a_command_when_sent_again_or_without_an_id_is_refused(
     assert (none.status_code, "has an id" in none.json()["detail"]) == (403, True)
     once = {**headers, "x-command-id": "12345678"}
     first = await client.post("/api/gateway/kill", json=body, headers=once)
-    assert (first.status_code, "no gateway answered" in first.json()["detail"]) == (422, True)
+    assert (first.status_code, "no gateway answered" in first.json()["detail"]) == (503, True)
     again = await client.post("/api/gateway/kill", json=body, headers=once)
     assert (again.status_code, "sent before" in again.json()["detail"]) == (403, True)
 
@@ -156,7 +156,7 @@ async def test_a_machine_when_its_token_is_right_gets_through_and_sends_nothing_
     assert (await client.get("/api/parents", headers=headers)).status_code == 200
     ticket = {"symbol": "AURA", "side": "buy", "quantity": 10, "policy": "twap", "account": "NW-1"}
     first = await client.post("/api/parents", json=ticket, headers=headers)
-    assert (first.status_code, "no answer within" in first.json()["detail"]) == (422, True)
+    assert (first.status_code, "no answer within" in first.json()["detail"]) == (503, True)
     assert (await client.post("/api/parents", json=ticket, headers=headers)).status_code == 403
 
 
