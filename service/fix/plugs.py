@@ -39,12 +39,17 @@ class Plugs:
     def instead_of_sockets(self) -> Iterator[None]:
         """Hold the numbers of sockets that are closed inside, and those that were held and are not any more.
 
-        What another thread closes in these microseconds is held with them, which costs a number.
+        What another thread closes in these microseconds is held with them, which costs a number. Never in the
+        way of what is done inside: should nothing be left to hold numbers with, that is said.
         """
-        if self._plug < 0:
-            # Not later: it would take the very number that it is to hold.
-            self._plug = os.memfd_create("plug")
-        open_before = _sockets() | self._held
+        open_before: set[int] = set()
+        try:
+            if self._plug < 0:
+                # Not later: it would take the very number that it is to hold.
+                self._plug = os.memfd_create("plug")
+            open_before = _sockets() | self._held
+        except OSError as error:
+            _log.critical("FIX: the engine may close a descriptor of somebody else: %s", error)
         yield
         for number in open_before:
             try:
@@ -53,7 +58,11 @@ class Plugs:
                 self._hold(number)
 
     def _hold(self, number: int) -> None:
-        taken = fcntl.fcntl(self._plug, fcntl.F_DUPFD_CLOEXEC, number)
+        try:
+            taken = fcntl.fcntl(self._plug, fcntl.F_DUPFD_CLOEXEC, number)
+        except OSError as error:
+            _log.critical("FIX: the engine may close a descriptor of somebody else: %s", error)
+            return
         if taken == number:
             self._held.add(number)
             return

@@ -1,5 +1,6 @@
 """Descriptors that are closed twice: the second close hits nobody."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -70,3 +71,18 @@ def test_number_when_somebody_was_quicker_then_it_is_said(
     plugs.release()
     for number in taken:
         os.close(number)
+
+
+def test_line_when_no_descriptor_is_left_then_it_is_cut_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(name: str) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", none_left)
+    plugs, cut = Plugs(), False
+    with plugs.instead_of_sockets():
+        cut = True
+    plugs.release()
+    assert cut
+    assert "may close a descriptor of somebody else" in caplog.text
