@@ -18,6 +18,21 @@ BLOCK: Final = 50_000
 """Numbers reserved at a time: more than the session can send between two looks at them."""
 
 
+def next_unrecorded(report_seq: int, recorded: str, numbering: str) -> int | None:
+    """MsgSeqNum after the counterparty's last that is on record; ``None`` if there is nothing to go by.
+
+    Have its numbers begun anew since, and nothing of that is on record, then everything from 1 on.
+
+    Args:
+        report_seq: Of the newest report on record; 0 if there is none.
+        recorded: What that number counts from; empty if that is not known.
+        numbering: What the session's numbers count from now.
+    """
+    if recorded and recorded != numbering:
+        return 1
+    return report_seq + 1 if report_seq or recorded else None
+
+
 class SenderNumbers:
     """Keeps the journal ahead of the numbers that one session uses.
 
@@ -42,17 +57,12 @@ class SenderNumbers:
 
     @property
     def expect_from(self) -> int | None:
-        """MsgSeqNum after the counterparty's last that is on record; ``None`` if there is nothing to go by.
-
-        Have its numbers begun anew since, and nothing of that is on record, then everything from 1 on.
-        """
+        """``next_unrecorded`` of this session; ``None`` also if its numbers start anew at every logon."""
         state = self._shell.core.state
         held = state.drop_copy if self._drop_copy else state
         if not self._kept:
             return None
-        if held.numbering and held.numbering != self._session.numbering:
-            return 1
-        return held.report_seq + 1 if held.report_seq or held.numbering else None
+        return next_unrecorded(held.report_seq, held.numbering, self._session.numbering)
 
     def numbered(self, numbering: str) -> None:
         """The session is up, and its numbers count from this."""

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from service.fix.messages import ExecutionReport
+from service.gateway.breaks import DropCopyBook
 from service.gateway.inputs import BreakExplained, DropCopy, DropCopySession, Numbered
+from service.gateway.numbers import next_unrecorded
 from service.model.time import SECOND
 from tests.drills.broker import SOH, BookOrder
 from tests.drills.invariants import Violation
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tests.drills.world import World
 
 SESSION = "COPY->THEIRS"
+NUMBERING = "1"
+"""Its numbers never begin anew."""
 EXECUTIONS = ("F", "G", "H")
 
 Told = tuple[str, int, int]
@@ -53,12 +57,11 @@ class CopyLine:
     def waiting(self) -> int:
         return len(self.store) - self.taken
 
-    def begin(self, report_seq: int, numbering: str) -> None:
-        """A life of the gateway begins: where it goes on (``SenderNumbers.expect_from``)."""
+    def begin(self, book: DropCopyBook) -> None:
+        """A life of the gateway begins, with what it has on record."""
         self.up = self.synced = False
-        self.expected = self.taken + 1
-        if numbering:
-            self.expected = min(self.expected, report_seq + 1)
+        unrecorded = next_unrecorded(book.report_seq, book.numbering, NUMBERING)
+        self.expected = min(self.taken + 1, unrecorded or self.taken + 1)
 
     def forgotten(self, texts: list[str]) -> None:
         """The gateway that was told these is dead, and its successor does not know of them."""
@@ -158,7 +161,7 @@ def connect(world: World) -> None:
         world.note("the drop copy connects")
         line.connect()
         if not world.gateway.core.state.drop_copy.numbering:
-            world.gateway.shell.feed(Numbered(numbering="1", drop_copy=True))
+            world.gateway.shell.feed(Numbered(numbering=NUMBERING, drop_copy=True))
         level(world)
 
 

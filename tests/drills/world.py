@@ -9,6 +9,7 @@ from typing import Any
 
 from service.fix.messages import ExecutionReport, OrderCancelRequest
 from service.gateway.inputs import Numbered
+from service.gateway.numbers import next_unrecorded
 from service.model.market import FeedHeartbeat
 from service.model.time import SECOND, SessionClock
 from tests.drills import invariants
@@ -142,11 +143,9 @@ class World:
                 self.never_told(store[known:])
                 self.copy.forgotten([text for text, _ in store[known:]])
                 del store[known:]
-        self.copy.begin(state.drop_copy.report_seq, state.drop_copy.numbering)
-        if state.numbering and state.numbering != str(self.line.lives):
-            self.expected = 1  # as SenderNumbers.expect_from
-        elif state.report_seq:
-            self.expected = min(self.expected, state.report_seq + 1)
+        self.copy.begin(state.drop_copy)
+        unrecorded = next_unrecorded(state.report_seq, state.numbering, str(self.line.lives))
+        self.expected = min(self.expected, unrecorded or self.expected)
         gateway.shell.reference(
             SessionClock(
                 market_start=MARKET, utc_start=UTC, speed=1.0, market_end=MARKET + 36_000 * SECOND,
