@@ -174,12 +174,16 @@ class FixSession:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_AT_HOURS)
 
-    async def _take_down(self, reason: str) -> None:
-        """Log out, if there is time for it, and end the engine."""
+    async def _stay_down(self) -> None:
+        """Until the next ``_connect`` nobody replaces an engine that is down."""
         self._idle = True
         self._woken_up.set()
         if self._reviver is not None:
             await asyncio.wait([self._reviver])
+
+    async def _take_down(self, reason: str) -> None:
+        """Log out, if there is time for it, and end the engine."""
+        await self._stay_down()
         if self._engine.logged_on:
             self._engine.request_logout(reason)
             with contextlib.suppress(TimeoutError):
@@ -197,15 +201,16 @@ class FixSession:
         if not self.logged_on:
             raise FixSendError(f"session {self.name} is not logged on")
         self._unsynced()
+        await self._stay_down()
         await elsewhere(self._engine.cut())
         self._unanswered.clear()
         self._tell(False, f"the line was cut for {seconds:g} s")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-        if self._stopping.is_set() or self._engine.connected:
+        if self._stopping.is_set() or self._closed or self._engine.connected:
             return
         try:
-            await elsewhere(self._engine.connect)
+            await self._connect()
         except FixConfigError as error:
             self._stop_trading(f"cannot connect again: {error}")
 

@@ -170,6 +170,25 @@ async def test_test_request_when_it_comes_then_the_heartbeat_answers_it(
         assert (await broker.expect("admin", "0"))["112"] == "are you there"
 
 
+async def test_line_when_it_is_cut_right_after_it_came_back_then_it_stays_cut_for_as_long_as_was_said(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_FIRST_PATIENCE", 1.0)
+    async with Desk(config_for(tmp_path, broker.port)).trading(broker) as desk:
+        await broker.do("disconnect")  # somebody looks after a while whether the session is up again
+        await desk.state(False)
+        await desk.state(True)
+        dropped = asyncio.create_task(desk.session.drop(4.0))
+        assert await desk.state(False) == "the line was cut for 4 s"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(desk.states.get(), 3.0)
+        await dropped
+        await desk.state(True)
+        await broker.do("disconnect")
+        await desk.state(False)
+        await desk.state(True)
+
+
 async def test_logout_when_the_counterparty_sends_it_then_its_reason_is_told(
     tmp_path: Path, broker: Broker
 ) -> None:
