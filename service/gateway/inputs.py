@@ -33,11 +33,12 @@ from service.model.orders import (
 )
 from service.model.time import SECOND, SessionClock
 
-RULES: Final = 2
+RULES: Final = 3
 """Newest rule of the fold (``Started.rules``).
 
 1: A report that carries the OrderID (37) of another live order of ours is of neither.
 2: No parent is named like an order that nobody here sent.
+3: An order may go by the ClOrdID of a replace that was taken for lost.
 """
 
 

@@ -100,6 +100,8 @@ class Ledger:
         self._by_cl_ord_id: dict[str, Order] = {}
         self._by_order_id: dict[str, Order] = {}
         self._over: deque[Order] = deque()
+        self.rules = 0
+        """``State.rules``."""
 
     def find(self, cl_ord_id: str) -> Order | None:
         """The order whose chain this ClOrdID belongs to, its cancels and replaces included."""
@@ -290,6 +292,9 @@ class Ledger:
             before = order.cl_ord_id
             self._replaced(order)
             order.alias = "" if changed or report.cl_ord_id == order.cl_ord_id != before else before
+        elif order.replacing and self.rules >= 3:
+            # The broker may have replaced it and then changed it by itself: its answer shows neither then.
+            order.alias = order.replace_id
         lost = order.request.value if order.request is not Request.NONE else ""
         order.request, order.cancel_id = Request.NONE, ""
         self._forget_replace(order)

@@ -11,11 +11,17 @@ from __future__ import annotations
 from typing import Final
 
 from service.fix.session import FixSession
+from service.gateway.breaks import DropCopyBook
 from service.gateway.inputs import Numbered, Reserved
 from service.gateway.shell import Shell
+from service.gateway.state import State
 
 BLOCK: Final = 50_000
 """Numbers reserved at a time: more than the session can send between two looks at them."""
+
+
+NOT_BEGUN: Final = "not begun"
+"""What is on record before the first logon of all: whatever is taken from then on may be asked for again."""
 
 
 def next_unrecorded(report_seq: int, recorded: str, numbering: str) -> int | None:
@@ -26,8 +32,10 @@ def next_unrecorded(report_seq: int, recorded: str, numbering: str) -> int | Non
     Args:
         report_seq: Of the newest report on record; 0 if there is none.
         recorded: What that number counts from; empty if that is not known.
-        numbering: What the session's numbers count from now.
+        numbering: What the session's numbers count from now; empty if that is not known.
     """
+    if recorded == NOT_BEGUN and not numbering:
+        recorded = ""
     if recorded and recorded != numbering:
         return 1
     return report_seq + 1 if report_seq or recorded else None
@@ -48,9 +56,10 @@ class SenderNumbers:
         self._drop_copy = drop_copy
 
     @property
-    def _free(self) -> int:
+    def _held(self) -> State | DropCopyBook:
+        """What is on record."""
         state = self._shell.core.state
-        return state.drop_copy.unused_from if self._drop_copy else state.unused_from
+        return state.drop_copy if self._drop_copy else state
 
     def _reserve(self, unused_from: int) -> None:
         self._shell.feed(Reserved(unused_from=unused_from, drop_copy=self._drop_copy))
@@ -58,35 +67,35 @@ class SenderNumbers:
     @property
     def expect_from(self) -> int | None:
         """``next_unrecorded`` of this session; ``None`` also if its numbers start anew at every logon."""
-        state = self._shell.core.state
-        held = state.drop_copy if self._drop_copy else state
+        held = self._held
         if not self._kept:
             return None
         return next_unrecorded(held.report_seq, held.numbering, self._session.numbering)
 
     def numbered(self, numbering: str) -> None:
         """The session is up, and its numbers count from this."""
-        state = self._shell.core.state
-        held = state.drop_copy if self._drop_copy else state
-        if self._kept and numbering != held.numbering:
+        if self._kept and numbering != self._held.numbering:
             self._shell.feed(Numbered(numbering=numbering, drop_copy=self._drop_copy))
 
     def begin(self) -> int | None:
-        """Reserve a block; what is on the disk after this is enough to connect.
+        """Reserve a block, and say so if no number was ever used; on disk, that is enough to connect.
 
         Returns:
             The number to go on from where the store is behind it; ``None`` if there is nothing to go by.
         """
-        free = self._free
+        held = self._held
         if not self._kept:
             return None
+        if not (held.numbering or held.report_seq or self._session.numbering):
+            self._shell.feed(Numbered(numbering=NOT_BEGUN, drop_copy=self._drop_copy))
+        free = held.unused_from
         self._reserve(max(1, free) + BLOCK)
         return free or None
 
     def check(self) -> None:
         """Reserve the next block in time. Call it every few milliseconds."""
         following = self._session.expected[0]
-        if self._kept and following + BLOCK // 2 > self._free:
+        if self._kept and following + BLOCK // 2 > self._held.unused_from:
             self._reserve(following + BLOCK)
             self._shell.journal.sync()
 

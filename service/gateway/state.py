@@ -219,7 +219,7 @@ class State:
         self.ids.begin_life(now.utc)
         self.logged_on = self.reachable = False
         self.clock_trouble = ""
-        self.rules = started.rules
+        self.rules = self.ledger.rules = started.rules
         self.order_status, self.mass_id = started.order_status, ""
         self.line.configure(declared=started.cancel_on_disconnect, grace=started.cancel_on_disconnect_grace)
         self.drop_copy.configure(

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from service.fix.messages import ExecutionReport
-from service.gateway.breaks import DropCopyBook
-from service.gateway.inputs import BreakExplained, DropCopy, DropCopySession, Numbered
-from service.gateway.numbers import next_unrecorded
+from service.gateway.inputs import BreakExplained, DropCopy, DropCopySession
 from service.model.time import SECOND
 from tests.drills.broker import SOH, BookOrder
 from tests.drills.invariants import Violation
@@ -57,11 +55,10 @@ class CopyLine:
     def waiting(self) -> int:
         return len(self.store) - self.taken
 
-    def begin(self, book: DropCopyBook) -> None:
-        """A life of the gateway begins, with what it has on record."""
+    def begin(self, expect_from: int | None) -> None:
+        """A life of the gateway begins, and asks for all from here on again."""
         self.up = self.synced = False
-        unrecorded = next_unrecorded(book.report_seq, book.numbering, NUMBERING)
-        self.expected = min(self.taken + 1, unrecorded or self.taken + 1)
+        self.expected = min(self.taken + 1, expect_from or self.taken + 1)
 
     def forgotten(self, texts: list[str]) -> None:
         """The gateway that was told these is dead, and its successor does not know of them."""
@@ -160,8 +157,8 @@ def connect(world: World) -> None:
     if line.enabled and not line.up:
         world.note("the drop copy connects")
         line.connect()
-        if not world.gateway.core.state.drop_copy.numbering:
-            world.gateway.shell.feed(Numbered(numbering=NUMBERING, drop_copy=True))
+        world.gateway.copy_store.numbering = NUMBERING
+        world.gateway.copy_numbers.numbered(NUMBERING)
         level(world)
 
 

@@ -24,6 +24,7 @@ from service.gateway import state as state_module
 from service.gateway.core import Core
 from service.gateway.inputs import RULES, Started
 from service.gateway.journal import Journal, open_journal
+from service.gateway.numbers import SenderNumbers
 from service.gateway.shell import Recovery, Shell
 from service.model.reference import parse_reference
 from service.model.time import SECOND
@@ -148,6 +149,18 @@ class Wire:
         return self._utc()
 
 
+class Store:
+    """What the FIX engine's store holds and ``SenderNumbers`` looks at; it outlives the gateway.
+
+    Attributes:
+        numbering: What the counterparty's numbers count from; empty before the first logon.
+    """
+
+    numbering = ""
+    expected = (0, 0)
+    ended_at = 0
+
+
 class Record:
     """Where the record goes."""
 
@@ -179,6 +192,7 @@ class Gateway:
         self._utc = utc
         self._carry = carry
         self.wire = Wire(self.fuse, utc, carry)
+        self.store, self.copy_store = Store(), Store()
         self._folded = 0
         self._again = self.core
         self._fold = Recovery(self._again)
@@ -213,6 +227,11 @@ class Gateway:
         journal.bind(self.shell.on_synced, self.shell.on_journal_failed)
         self.alive = True
         self.shell.feed(self.started)
+        self.numbers = SenderNumbers(self.shell, self.store, kept=True)  # type: ignore[arg-type]
+        self.copy_numbers = SenderNumbers(self.shell, self.copy_store, kept=True, drop_copy=True)  # type: ignore[arg-type]
+        self.numbers.begin()
+        if self.started.drop_copy:
+            self.copy_numbers.begin()
         journal.turn()
         journal.disk()
 

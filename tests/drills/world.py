@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from service.fix.messages import ExecutionReport, OrderCancelRequest
-from service.gateway.inputs import Numbered
-from service.gateway.numbers import next_unrecorded
 from service.model.market import FeedHeartbeat
 from service.model.time import SECOND, SessionClock
 from tests.drills import invariants
@@ -135,7 +133,7 @@ class World:
         self.expected = self.line.taken + 1
         gateway.start()
         state = gateway.core.state
-        held = int(state.numbering or 1)
+        held = int(state.numbering) if state.numbering.isdecimal() else 1
         for life, store in self.line.past.items():
             # Taken before the numbers began anew, and not on record: nobody can ask for that again.
             if life >= held:
@@ -143,9 +141,8 @@ class World:
                 self.never_told(store[known:])
                 self.copy.forgotten([text for text, _ in store[known:]])
                 del store[known:]
-        self.copy.begin(state.drop_copy)
-        unrecorded = next_unrecorded(state.report_seq, state.numbering, str(self.line.lives))
-        self.expected = min(self.expected, unrecorded or self.expected)
+        self.copy.begin(gateway.copy_numbers.expect_from)
+        self.expected = min(self.expected, gateway.numbers.expect_from or self.expected)
         gateway.shell.reference(
             SessionClock(
                 market_start=MARKET, utc_start=UTC, speed=1.0, market_end=MARKET + 36_000 * SECOND,
@@ -181,9 +178,8 @@ class World:
     def connect(self) -> None:
         """The line comes up; the session is logged on once what was missed has been taken."""
         self.line.connect(self.expected)
-        numbering = str(self.line.lives)
-        if numbering != self.gateway.core.state.numbering:
-            self.gateway.shell.feed(Numbered(numbering=numbering))
+        self.gateway.store.numbering = str(self.line.lives)
+        self.gateway.numbers.numbered(self.gateway.store.numbering)
         self.log_on()
 
     def log_on(self) -> None:

@@ -1,8 +1,10 @@
 """Requests about a live child: cancels, replaces, and what rejects, disconnects and restarts make of them."""
 
+import msgspec
 import pytest
 
 from service.fix.messages import BusinessReject, SessionReject
+from service.gateway.inputs import RULES
 from service.gateway.lifecycle import Request
 from service.model.events import (
     ChildAccepted,
@@ -321,6 +323,32 @@ def test_a_replace_lost_in_a_disconnect_is_settled_by_the_brokers_answer(
     assert exposure(desk) == (0, quantity, 0)
     assert desk.order().request is Request.NONE
     assert bool(desk.events(ChildReplaced)) == (quantity == 250)
+
+
+@pytest.mark.parametrize("rules", [2, RULES])
+def test_a_replace_that_was_taken_for_lost_may_have_happened_and_the_order_go_by_its_id(rules: int) -> None:
+    """The broker replaced the order, then restated it: its answer shows neither the old terms nor the new."""
+    desk = Driver(begin=False)
+    desk._started = msgspec.structs.replace(desk._started, rules=rules)
+    desk.start()
+    desk.log_on()
+    desk.clock()
+    desk.refresh()
+    desk.admit()
+    desk.submit()
+    desk.acknowledge()
+    first = desk.order().cl_ord_id
+    desk.replace(quantity=250)
+    second = desk.order().replace_id
+    desk.log_off()
+    desk.log_on()
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=60, price=PRICE)
+    assert desk.events(ChildCancelRejected)[0].reason == "lost in a disconnect"
+    for known in (second, first):  # a broker that knows neither is asked by both in turn
+        desk.cancel()
+        desk.refuse_cancel(cxl_rej_reason=1)
+        assert desk.order().cl_ord_id == (known if rules >= 3 else first)
+    assert digest(desk.replayed()) == digest(desk.core)
 
 
 def test_a_cancel_lost_in_a_disconnect_may_be_asked_again(desk: Driver) -> None:

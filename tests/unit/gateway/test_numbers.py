@@ -132,6 +132,31 @@ async def test_once_numbers_have_begun_anew_the_old_ones_count_for_nothing(gatew
 
 
 @pytest.mark.parametrize("drop_copy", [False, True])
+async def test_what_the_first_connection_of_all_brought_is_asked_for_again_if_nothing_of_it_is_on_record(
+    gateway: Gateway, drop_copy: bool
+) -> None:
+    """The gateway was killed, or its disk was full, before even the logon was on record."""
+    session = Session()
+    session.numbering = ""
+    kept = SenderNumbers(gateway.shell, session, kept=True, drop_copy=drop_copy)  # type: ignore[arg-type]
+    kept.begin()
+    assert kept.expect_from is None, "a store that is new begins at 1 by itself"
+    session.numbering = "monday"
+    assert kept.expect_from == 1
+    kept.numbered("monday")
+    told(gateway, seq=7, drop_copy=drop_copy)
+    assert kept.expect_from == 8
+
+
+async def test_a_new_journal_beside_an_old_store_does_not_ask_for_what_was_before_it(
+    gateway: Gateway,
+) -> None:
+    kept = numbers(gateway, Session())
+    kept.begin()
+    assert kept.expect_from is None
+
+
+@pytest.mark.parametrize("drop_copy", [False, True])
 async def test_numbers_that_began_anew_unseen_are_asked_for_from_the_first(
     gateway: Gateway, drop_copy: bool
 ) -> None:
