@@ -38,7 +38,9 @@ RULES: Final = 3
 
 1: A report that carries the OrderID (37) of another live order of ours is of neither.
 2: No parent is named like an order that nobody here sent.
-3: An order may go by the ClOrdID of a replace that was taken for lost.
+3: An order may go by the ClOrdID of a replace that was taken for lost; an order that is full keeps its
+   pending replace; a restatement changes the version whose ClOrdID it tells, and none if that was replaced
+   since; a correction of what was never told counts only if the broker's sum has room for it.
 """
 
 

@@ -174,6 +174,8 @@ class Ledger:
             kind = Kind.REPLACE_REFUSED
             self._forget_replace(order)
         else:
+            if cl_ord_id == order.replace_id and self.rules >= 3:
+                self._forget_replace(order)  # the order is full
             return None
         order.request = REQUEST[order.request, kind]
         self._settle(order)
@@ -259,7 +261,7 @@ class Ledger:
         elif answer and not illegal and order.live and self._took_effect(order, report):
             self._replaced(order)
             lost = "replaced"  # the report of it is late or lost
-        order.unknown |= order.sideless and order.cum_quantity > 0
+        order.unknown |= bool(order.early) or (order.sideless and order.cum_quantity > 0)
         self._settle(order)
         self._recount(order)
         return Applied(order, kind, fill, False, illegal, was_live and not order.live, was, lost)
@@ -271,6 +273,9 @@ class Ledger:
         changed = kind is Kind.BUSTED or kind is Kind.CORRECTED
         if answer or (changed and report.ord_status not in CLOSED):
             order.status = PARTIALLY_FILLED if order.cum_quantity else OrdStatus.NEW
+            if order.replace_id and self.rules >= 3:
+                # The broker has it, too, unless it has refused it meanwhile: only its answer tells.
+                order.request, order.stale, order.unknown = Request.REPLACE, True, True
 
     def _took_effect(self, order: Order, report: ExecutionReport) -> bool:
         """Whether an answer shows the terms that a pending replace asks for, and no longer those before."""
@@ -337,15 +342,20 @@ class Ledger:
             order.told_quantity = max(order.told_quantity, told)
         if not order.live:
             order.cancel_id = ""
-            self._forget_replace(order)
+            if status is not FILLED or self.rules < 3:  # full may be full no longer
+                self._forget_replace(order)
         if answer or not order.live:
             differs = answer and report.cum_quantity is not None and report.cum_quantity != order.cum_quantity
             order.unknown = differs or order.told_quantity > order.cum_quantity
+            if answer and not differs:
+                order.early.clear()
 
     def _execute(self, order: Order, kind: Kind, report: ExecutionReport) -> tuple[Execution | None, str]:
         """Count a fill, a bust or a correction. Returns what was traded and what is wrong.
 
         A bust or correction that overtakes its fill takes the fill's place, so that order does not matter.
+        Not where the broker's own sum has no room for it: it may correct a correction that was never told,
+        and its lots would count twice.
         """
         quantity, price = report.last_quantity, report.last_price
         if kind is Kind.TRADED:
@@ -353,7 +363,7 @@ class Ledger:
                 return None, f"fill exec_id={report.exec_id} quantity={quantity} price={price}"
             if report.exec_id in order.executions:
                 return None, f"exec_id={report.exec_id} used twice"
-            fill = Execution(quantity, price)
+            fill = order.early.pop(report.exec_id, Execution(quantity, price))
             self._book(order, report.exec_id, fill)
             order.seen.add((kind, report.exec_id))
             if order.cum_quantity > max(order.quantity, order.replace_quantity):
@@ -371,6 +381,9 @@ class Ledger:
         # A correction of a correction may refer to the first execution or to the correction before it.
         root = order.roots.get(report.exec_ref_id, report.exec_ref_id)
         order.roots[report.exec_id] = root
+        if self.rules >= 3 and self._says_less(order, root, now, report):
+            order.early[root] = now
+            return None, ""
         if kind is Kind.CORRECTED and order.executions.get(root) == _BUSTED:
             return None, ""  # a bust is the end of an execution; the correction before it came late
         before = order.cum_quantity
@@ -383,6 +396,11 @@ class Ledger:
             told = order.told_quantity
             order.told_quantity = max(told, told + order.cum_quantity - before, order.cum_quantity)
         return now, ""
+
+    def _says_less(self, order: Order, root: str, now: Execution, report: ExecutionReport) -> bool:
+        """Whether CumQty leaves no room for a correction of what was never told beside what was."""
+        told = report.cum_quantity
+        return root not in order.executions and told is not None and told < order.cum_quantity + now.quantity
 
     def _book(self, order: Order, exec_id: str, now: Execution) -> None:
         """Set what one ExecID traded, and move every sum by the difference."""
@@ -412,9 +430,17 @@ class Ledger:
         if kind is Kind.REPLACED and report.cl_ord_id == order.replace_id:
             self._replaced(order)
         elif kind is Kind.RESTATED and report.order_quantity:
-            newest = report.cl_ord_id == order.cl_ord_id
-            # Of a version that was replaced since, it comes late and releases nothing.
-            order.quantity = report.order_quantity if newest else max(order.quantity, report.order_quantity)
+            if report.cl_ord_id == order.cl_ord_id:
+                order.quantity = report.order_quantity
+            elif report.cl_ord_id == order.replace_id and self.rules >= 3:
+                order.replace_quantity = report.order_quantity  # it overtook the news of the replace
+            elif self.rules < 3 or not self._of_a_version_before(order, report.cl_ord_id):
+                order.quantity = max(order.quantity, report.order_quantity)
+
+    def _of_a_version_before(self, order: Order, cl_ord_id: str) -> bool:
+        """Whether a report comes late, and the terms that it tells were replaced since."""
+        chain = order.chain
+        return cl_ord_id in chain[: chain.index(order.cl_ord_id)] and cl_ord_id != order.alias
 
     def _forget_replace(self, order: Order) -> None:
         order.replace_id, order.replace_quantity, order.replace_price = "", 0, 0

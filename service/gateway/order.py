@@ -41,6 +41,8 @@ class Order:
         told_quantity: Highest CumQty that the broker has told: what it exceeds ours by is still to come.
         claimed: Lots that the drop copy alone tells as executed; they count as working.
         counted, counted_unknown, resting: What of it is in the counters of exposure and own prices.
+        early: Corrections of executions that were never told and that the broker's sum does not hold besides
+            what was: not counted, taken by the execution if it comes.
         roots: The execution that a bust or correction is about in the end, by its own ExecID.
         seen: Reports applied, by what they said and ExecID.
         sent: The bytes were handed to FIX.
@@ -64,6 +66,7 @@ class Order:
         "counted_unknown",
         "cum_quantity",
         "display_quantity",
+        "early",
         "executions",
         "insist",
         "levels",
@@ -160,6 +163,7 @@ class Order:
         self.resting: tuple[int, ...] = ()
         self.executions: dict[str, Execution] = {}
         self.roots: dict[str, str] = {}
+        self.early: dict[str, Execution] = {}
         self.seen: set[tuple[Kind, str]] = set()
         self.sent = False
         self.sent_utc = 0

@@ -399,7 +399,10 @@ def broker_restart(world: World) -> None:
     if world.line.up:
         world.disconnect()
     if world.rng.random() < 0.5:
-        world.never_told(world.line.renumber())
+        world.line.taken = min(world.line.taken, world.expected - 1)  # the rest would be asked for again
+        lost = world.line.renumber()
+        world.never_told(lost)
+        world.copy.forgotten([text for text, _ in lost])
         world.expected = 1
     world.note("broker restarts", len(world.line.store))
 

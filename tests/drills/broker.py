@@ -354,6 +354,11 @@ class Broker:
         else:
             self._report(order, "H", refers=exec_id)
 
+    def refuse_again(self, order: BookOrder, cl_ord_id: str) -> None:
+        """State once more that a replace was refused."""
+        if cl_ord_id in order.ids and cl_ord_id != order.current:
+            self._refuse(order, "G", cl_ord_id, order.current, "2")
+
     # What goes out
 
     def _refer(self, order: BookOrder, exec_id: str, exec_type: str, last: tuple[int, int] | None) -> None:

@@ -251,6 +251,8 @@ def _call(world: World, turn: int) -> None:
         for exec_id in order.deals if ours is not None and ours.unknown else ():
             world.broker.tell_again(order, exec_id)
             world.broker.set_right(order, exec_id)
+        if ours is not None and ours.replacing and not order.asks:
+            world.broker.refuse_again(order, ours.replace_id)
 
 
 def _open(order: Order) -> bool:
