@@ -164,6 +164,9 @@ class Core:
         order = self.state.ledger.find(cl_ord_id)
         if order is None or not order.live:
             return "the order is over"
+        if cl_ord_id != order.chain[0] and (order.stale or cl_ord_id != order.replace_id):
+            # The broker is asked what it has, and its answer is final: nothing may follow the question.
+            return "the line dropped meanwhile"
         return order.insist or self.state.kill_covering(order)
 
     # What the gateway is told about itself

@@ -67,6 +67,27 @@ def test_replace_when_a_fill_overtook_a_bust_then_it_is_pending_again(rules: int
     assert digest(desk.replayed()) == digest(desk.core)
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_replace_when_the_line_drops_while_it_waits_for_the_disk_then_it_is_not_sent(
+    desk: Driver, answered: bool
+) -> None:
+    """The broker is asked what it has: what is sent behind the question would be taken for lost."""
+    desk.hold = True
+    desk.replace(quantity=150)
+    desk.log_off()
+    desk.log_on()
+    desk.hold = False
+    if not answered:
+        desk.release_held()
+    desk.report("I", OrdStatus.NEW, cum_quantity=0, order_quantity=100, price=PRICE)
+    assert (desk.order().request, counted(desk)) == (Request.NONE, (0, 100))
+    if answered:
+        desk.release_held()
+    assert desk.replaces_sent == []
+    desk.replace(quantity=120)
+    assert len(desk.replaces_sent) == 1
+
+
 def test_replace_when_it_is_refused_because_the_order_is_full_then_a_bust_does_not_bring_it_back(
     desk: Driver,
 ) -> None:
