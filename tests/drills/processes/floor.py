@@ -115,6 +115,8 @@ def wide_limits(text: str) -> str:
         ("first_lots", "1_000_000"),
         ("max_daily_loss", "10_000_000"),
         ("max_exposure", "500_000_000"),
+        ("max_orders_per_day", "10_000"),
+        ("max_position", "20_000"),
     ):
         text, changed = re.subn(rf"(?m)^{field} = [\d_]+", f"{field} = {value}", text)
         if not changed:
