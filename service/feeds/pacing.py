@@ -110,11 +110,11 @@ class Followed:
         left = self._allowed - published
         if left > 0:
             return left
+        # Before the lag: what arrives while that is being read would be in neither of the two.
+        pending, worst = self._pending(), 0
         groups = await self._lag()
         if groups is None:
             return 0
-        worst = 0
-        pending = self._pending()
         for name, group in groups.items():
             if group.moved and name in self._absent:
                 self._absent.discard(name)

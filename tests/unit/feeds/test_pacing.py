@@ -63,6 +63,17 @@ async def test_allowance_when_a_group_is_behind_then_what_is_left_of_its_lag(con
     assert await consumers.follow().allowance(1000) == 70
 
 
+async def test_allowance_when_records_arrive_while_the_lag_is_read_then_they_count_all_the_same() -> None:
+    waiting = [20]
+
+    async def lag() -> dict[str, GroupLag]:
+        waiting[0] = 0  # acknowledged after the ends of the topic were read
+        return {"runner": GroupLag(30, moved=True)}
+
+    pace = Followed(lag, max_lag=100, patience=10.0, seconds=lambda: 0.0, pending=lambda: waiting[0])
+    assert await pace.allowance(0) == 50
+
+
 async def test_allowance_when_not_used_up_then_nobody_is_asked(consumers: Consumers) -> None:
     pace = consumers.follow()
     assert await pace.allowance(0) == 100
