@@ -381,7 +381,7 @@ class Ledger:
         # A correction of a correction may refer to the first execution or to the correction before it.
         root = order.roots.get(report.exec_ref_id, report.exec_ref_id)
         order.roots[report.exec_id] = root
-        if self.rules >= 3 and self._says_less(order, root, now, report):
+        if self.rules >= 3 and self._has_no_room(order, root, now, report):
             order.early[root] = now
             return None, ""
         if kind is Kind.CORRECTED and order.executions.get(root) == _BUSTED:
@@ -397,8 +397,8 @@ class Ledger:
             order.told_quantity = max(told, told + order.cum_quantity - before, order.cum_quantity)
         return now, ""
 
-    def _says_less(self, order: Order, root: str, now: Execution, report: ExecutionReport) -> bool:
-        """Whether CumQty leaves no room for a correction of what was never told beside what was."""
+    def _has_no_room(self, order: Order, root: str, now: Execution, report: ExecutionReport) -> bool:
+        """Whether the broker's CumQty cannot hold this execution, never told, besides those told."""
         told = report.cum_quantity
         return root not in order.executions and told is not None and told < order.cum_quantity + now.quantity
 

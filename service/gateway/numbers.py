@@ -18,27 +18,8 @@ from service.gateway.state import State
 
 BLOCK: Final = 50_000
 """Numbers reserved at a time: more than the session can send between two looks at them."""
-
-
 NOT_BEGUN: Final = "not begun"
 """What is on record before the first logon of all: whatever is taken from then on may be asked for again."""
-
-
-def next_unrecorded(report_seq: int, recorded: str, numbering: str) -> int | None:
-    """MsgSeqNum after the counterparty's last that is on record; ``None`` if there is nothing to go by.
-
-    Have its numbers begun anew since, and nothing of that is on record, then everything from 1 on.
-
-    Args:
-        report_seq: Of the newest report on record; 0 if there is none.
-        recorded: What that number counts from; empty if that is not known.
-        numbering: What the session's numbers count from now; empty if that is not known.
-    """
-    if recorded == NOT_BEGUN and not numbering:
-        recorded = ""
-    if recorded and recorded != numbering:
-        return 1
-    return report_seq + 1 if report_seq or recorded else None
 
 
 class SenderNumbers:
@@ -66,11 +47,17 @@ class SenderNumbers:
 
     @property
     def expect_from(self) -> int | None:
-        """``next_unrecorded`` of this session; ``None`` also if its numbers start anew at every logon."""
-        held = self._held
+        """MsgSeqNum after the counterparty's last that is on record; ``None`` if there is nothing to go by.
+
+        Have its numbers begun anew since, and nothing of that is on record, then everything from 1 on.
+        """
+        held, numbering = self._held, self._session.numbering
         if not self._kept:
             return None
-        return next_unrecorded(held.report_seq, held.numbering, self._session.numbering)
+        recorded = "" if held.numbering == NOT_BEGUN and not numbering else held.numbering
+        if recorded and recorded != numbering:
+            return 1
+        return held.report_seq + 1 if held.report_seq or recorded else None
 
     def numbered(self, numbering: str) -> None:
         """The session is up, and its numbers count from this."""

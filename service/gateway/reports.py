@@ -112,6 +112,8 @@ def _of_one(state: State, report: ExecutionReport, now: Now, *, told: bool = Tru
     elif order.unknown and not was_unknown:
         if order.told_quantity > order.cum_quantity or not order.sideless:
             detail = f"cl_ord_id={order.cl_ord_id} ours={order.cum_quantity} broker={order.told_quantity}"
+            if order.early:
+                detail += f" corrected_and_never_told={','.join(order.early)}"
             state.alarm("FILL_MISSING", detail, order.symbol, now)
         state.chasing[order.child_id] = order
     elif order.live and applied.kind in _CHANGES and report.ord_status in CLOSED:

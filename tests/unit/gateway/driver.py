@@ -126,6 +126,7 @@ class Driver:
         on_runner_loss: str = "cancel",
         order_status: str = "single",
         mass_cancel: bool = False,
+        rules: int = RULES,
         begin: bool = True,
     ) -> None:
         self.core = Core()
@@ -146,7 +147,7 @@ class Driver:
             order_status=order_status,
             mass_cancel=mass_cancel,
             parent_limits=True,
-            rules=RULES,
+            rules=rules,
         )
         if begin:
             self.start()

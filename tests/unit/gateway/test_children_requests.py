@@ -1,6 +1,5 @@
 """Requests about a live child: cancels, replaces, and what rejects, disconnects and restarts make of them."""
 
-import msgspec
 import pytest
 
 from service.fix.messages import BusinessReject, SessionReject
@@ -328,12 +327,7 @@ def test_a_replace_lost_in_a_disconnect_is_settled_by_the_brokers_answer(
 @pytest.mark.parametrize("rules", [2, RULES])
 def test_a_replace_that_was_taken_for_lost_may_have_happened_and_the_order_go_by_its_id(rules: int) -> None:
     """The broker replaced the order, then restated it: its answer shows neither the old terms nor the new."""
-    desk = Driver(begin=False)
-    desk._started = msgspec.structs.replace(desk._started, rules=rules)
-    desk.start()
-    desk.log_on()
-    desk.clock()
-    desk.refresh()
+    desk = Driver(rules=rules)
     desk.admit()
     desk.submit()
     desk.acknowledge()

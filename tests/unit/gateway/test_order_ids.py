@@ -137,12 +137,7 @@ def test_bust_when_the_id_has_gone_to_another_order_since_then_it_is_still_of_th
 
 
 def test_journal_when_it_is_from_before_the_rule_then_it_is_folded_as_it_was() -> None:
-    desk = Driver(begin=False)
-    desk._started = msgspec.structs.replace(desk._started, rules=0)
-    desk.start()
-    desk.log_on()
-    desk.clock()
-    desk.refresh()
+    desk = Driver(rules=0)
     desk.admit(parent())
     for child_id in ("P1.1", "P1.2"):
         desk.submit(child_id)

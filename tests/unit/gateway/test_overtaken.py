@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from service.gateway.inputs import RULES
 from service.gateway.lifecycle import Request
+from service.model.events import Alarm
 from service.model.orders import OrdStatus
+from service.model.time import SECOND
 from tests.unit.gateway.driver import PRICE, Driver, digest
 
 
 def trading(rules: int) -> Driver:
     """One order of 100 at a broker, with a journal that goes by these rules."""
-    desk = Driver(begin=False)
-    desk._started = msgspec.structs.replace(desk._started, rules=rules)
-    desk.start()
-    desk.log_on()
-    desk.clock()
-    desk.refresh()
+    desk = Driver(rules=rules)
     desk.admit()
     desk.submit()
     desk.acknowledge()
@@ -28,6 +24,19 @@ def trading(rules: int) -> Driver:
 @pytest.fixture
 def desk() -> Driver:
     return trading(RULES)
+
+
+def correct(desk: Driver, execution: str, quantity: int, cum_quantity: int, exec_id: str) -> None:
+    """The broker corrects an execution of the order that still works."""
+    desk.report(
+        "G",
+        OrdStatus.PARTIALLY_FILLED,
+        exec_ref_id=execution,
+        last_quantity=quantity,
+        last_price=PRICE,
+        cum_quantity=cum_quantity,
+        exec_id=exec_id,
+    )
 
 
 def counted(desk: Driver) -> tuple[int, int]:
@@ -45,15 +54,7 @@ def test_replace_when_a_fill_overtook_a_bust_then_it_is_pending_again(rules: int
     desk.fill(80, exec_id="B", cum_quantity=80)  # the broker has busted A by now
     assert desk.order().status is OrdStatus.FILLED
     desk.report("H", OrdStatus.PARTIALLY_FILLED, exec_ref_id="B", cum_quantity=40, exec_id="H1")
-    desk.report(
-        "G",
-        OrdStatus.PARTIALLY_FILLED,
-        exec_ref_id="A",
-        last_quantity=40,
-        last_price=PRICE,
-        cum_quantity=40,
-        exec_id="G1",
-    )
+    correct(desk, "A", 40, 40, "G1")
     if rules == RULES:
         assert (desk.order().request, desk.order().unknown) == (Request.REPLACE, True)
     desk.report("I", OrdStatus.PENDING_REPLACE, cum_quantity=40, order_quantity=100, price=PRICE)
@@ -140,29 +141,16 @@ def test_correction_when_it_refers_to_a_correction_that_was_never_told_then_its_
     """The broker concealed that A was corrected to something else before: its own sum gives it away."""
     desk = trading(rules)
     desk.fill(70, exec_id="A")
-    desk.report(
-        "G",
-        OrdStatus.PARTIALLY_FILLED,
-        exec_ref_id="concealed",
-        last_quantity=20,
-        last_price=PRICE,
-        cum_quantity=20,
-        exec_id="G2",
-    )
+    correct(desk, "concealed", 20, 20, "G2")
     assert counted(desk)[0] == done
     if rules == RULES:
         assert desk.order().unknown
+        assert "corrected_and_never_told=concealed" in desk.events(Alarm)[-1].detail
+        desk.tick(after=SECOND)
+        assert len(desk.questions_sent) == 1
         desk.report("I", OrdStatus.PARTIALLY_FILLED, cum_quantity=20)
         assert desk.order().unknown, "a person has to ask what it was"
-        desk.report(
-            "G",
-            OrdStatus.PARTIALLY_FILLED,
-            exec_ref_id="A",
-            last_quantity=20,
-            last_price=PRICE,
-            cum_quantity=20,
-            exec_id="G3",
-        )
+        correct(desk, "A", 20, 20, "G3")
         desk.report("I", OrdStatus.PARTIALLY_FILLED, cum_quantity=20)
         assert (desk.order().unknown, counted(desk)) == (False, (20, 80))
     assert digest(desk.replayed()) == digest(desk.core)
@@ -171,15 +159,7 @@ def test_correction_when_it_refers_to_a_correction_that_was_never_told_then_its_
 def test_correction_when_its_execution_comes_after_all_then_it_is_taken(desk: Driver) -> None:
     """A was busted and that report is late, too: until then the broker's sum has no room for it."""
     desk.fill(50, exec_id="A")
-    desk.report(
-        "G",
-        OrdStatus.PARTIALLY_FILLED,
-        exec_ref_id="B",
-        last_quantity=20,
-        last_price=PRICE,
-        cum_quantity=20,
-        exec_id="G1",
-    )
+    correct(desk, "B", 20, 20, "G1")
     desk.report("H", OrdStatus.PARTIALLY_FILLED, exec_ref_id="A", cum_quantity=20, exec_id="H1")
     desk.fill(30, exec_id="B", cum_quantity=30)
     assert counted(desk)[0] == 20

@@ -98,12 +98,7 @@ def test_a_parent_that_is_named_like_an_adopted_order_is_told_why_it_is_refused(
 
 
 def test_a_parent_named_so_in_a_journal_from_before_that_was_refused_is_folded_as_it_was() -> None:
-    desk = Driver(begin=False)
-    desk._started = msgspec.structs.replace(desk._started, rules=1)
-    desk.start()
-    desk.log_on()
-    desk.clock()
-    desk.refresh()
+    desk = Driver(rules=1)
     desk.admit(id="foreign:PHONE")
     assert desk.submit("foreign:PHONE.1") == "approved"
     assert digest(desk.replayed()) == digest(desk.core)
