@@ -122,14 +122,22 @@ class Desk:
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
+    def put(self, command: ParentCommand) -> None:
+        """Hand over a command for ``parents.v1``, keyed by its instrument's group; Kafka has it when it can.
+
+        Raises:
+            DeskError: If the instrument is unknown.
+        """
+        symbol = command.parent.symbol if isinstance(command, NewParent) else command.symbol
+        self._producer.send(PARENTS, instrument(self._reference, symbol).key, command)
+
     async def send(self, command: ParentCommand) -> None:
-        """Put a command on ``parents.v1``, keyed by its instrument's group.
+        """``put`` a command, and wait until Kafka has it.
 
         Raises:
             DeskError: If the instrument is unknown, or Kafka did not take it in time.
         """
-        symbol = command.parent.symbol if isinstance(command, NewParent) else command.symbol
-        self._producer.send(PARENTS, instrument(self._reference, symbol).key, command)
+        self.put(command)
         if not await self._producer.flush(self._timeout):
             raise DeskError(f"Kafka at {self._cluster.kafka} did not take the command in {self._timeout:g} s")
 

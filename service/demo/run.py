@@ -253,7 +253,7 @@ class Demo:
                 open_ = [i for i in plan.ids if not self._blotter.closed([i])]
                 return [f"given up: {', '.join(open_)} not closed in time", *await self._kill(reader)]
             while steps and clock.market_start + int(steps[0].after * SECOND) <= self._market():
-                await self._take(steps.pop(0), desk)
+                self._take(steps.pop(0), desk)
             if now >= next_line and not self._console.is_terminal:
                 self._say(progress_line(self._blotter))
                 next_line = now + LINE_SECONDS
@@ -286,11 +286,12 @@ class Demo:
     def _market(self) -> int:
         return self._blotter.market_now(time.time_ns())
 
-    async def _take(self, step: PlannedParent | PlannedAction, desk: Desk) -> None:
+    def _take(self, step: PlannedParent | PlannedAction, desk: Desk) -> None:
+        # Not waiting for Kafka: it may be away for longer than a desk would wait, and the run goes on.
         if isinstance(step, PlannedParent):
-            await desk.send(step.command(self._reference, time.time_ns()))
+            desk.put(step.command(self._reference, time.time_ns()))
         elif (parent := self._blotter.parents.get(step.parent)) is not None and not parent.ended:
-            await desk.send(step.command(parent.state.parent.symbol, self._reference))
+            desk.put(step.command(parent.state.parent.symbol, self._reference))
 
     async def _listen(self, reader: Reader, timeout: float = 0.05) -> None:
         self._roles.check()
