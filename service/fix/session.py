@@ -172,7 +172,8 @@ class FixSession:
                 self._unsynced()
                 self._tell(False, self._schedule.reason(utc))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _LOOK_AT_HOURS)
+                async with asyncio.timeout(_LOOK_AT_HOURS):
+                    await self._stopping.wait()
 
     async def _stay_down(self) -> None:
         """Until the next ``_connect`` nobody replaces an engine that is down."""
@@ -187,7 +188,8 @@ class FixSession:
         if self._engine.logged_on:
             self._engine.request_logout(reason)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._down.wait(), _LOGOUT_WAIT)
+                async with asyncio.timeout(_LOGOUT_WAIT):
+                    await self._down.wait()
         following = self._engine.expected[0]
         await elsewhere(self._engine.cut())
         self.ended_at = following or self.ended_at
@@ -206,7 +208,8 @@ class FixSession:
         self._unanswered.clear()
         self._tell(False, f"the line was cut for {seconds:g} s")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         if self._stopping.is_set() or self._closed or self._engine.connected:
             return
         try:
@@ -243,7 +246,8 @@ class FixSession:
         patience = float(max(_FIRST_PATIENCE, 2 * self._config.reconnect_interval))
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken_up.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._woken_up.wait()
             if self._idle:
                 return
             if self._woken_up.is_set():

@@ -80,7 +80,8 @@ async def ask(address: str, request: ControlRequest, kind: type[T], timeout: flo
     client = StreamClient(address, decode_reply, on_message=received, on_up=connected)
     await client.start()
     try:
-        reply = await asyncio.wait_for(answer, timeout)
+        async with asyncio.timeout(timeout):
+            reply = await answer
     except TimeoutError as error:
         raise GatewayAway(
             f"no gateway answered at {address} within {timeout:g} s; is it running, with this run folder?"

@@ -139,7 +139,8 @@ class Runner:
             await self._models.stop()
             self.shell.flush()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(md.commit(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await md.commit()
         if self._failure is not None:
             raise self._failure
 
@@ -203,7 +204,8 @@ class Runner:
     async def _commit(self, md: GroupReader) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._much_taken.wait(), COMMIT_EVERY)
+                async with asyncio.timeout(COMMIT_EVERY):
+                    await self._much_taken.wait()
             self._much_taken.clear()
             if self._taken:
                 self._taken = 0

@@ -154,7 +154,8 @@ class _Base:
         """Close; bounded, also while the broker is away."""
         if self._consumer is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._consumer.stop(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await self._consumer.stop()
 
     async def end_offsets(self) -> dict[tuple[str, int], int]:
         """Offset after the last record of each assigned partition."""

@@ -288,7 +288,8 @@ class Producer:
         """Wait until the broker has everything; False if it has not within ``timeout`` seconds."""
         self._release()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
         return self._pending == 0
 
     async def stop(self, timeout: float = 10.0) -> None:
@@ -302,6 +303,6 @@ class Producer:
         await asyncio.gather(*tasks, return_exceptions=True)
         producer = self._producer
         if producer is not None:
-            closing = producer.stop()
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(closing, 5.0 if self._pending == 0 else 0.5)
+                async with asyncio.timeout(5.0 if self._pending == 0 else 0.5):
+                    await producer.stop()

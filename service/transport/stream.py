@@ -405,4 +405,5 @@ class StreamClient:
         if self._connection is not None:
             self._connection.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await self._gone.wait()
