@@ -68,6 +68,24 @@ def test_replace_when_a_fill_overtook_a_bust_then_it_is_pending_again(rules: int
     assert digest(desk.replayed()) == digest(desk.core)
 
 
+@pytest.mark.parametrize(("rules", "at_risk"), [(2, 0), (RULES, 10)])
+def test_replace_when_a_wrong_fill_is_larger_than_it_then_its_rest_works_after_the_correction(
+    rules: int, at_risk: int
+) -> None:
+    """The broker has replaced it, the news of that is late, and the fill exceeds the larger quantity."""
+    desk = trading(rules)
+    desk.replace(quantity=150)
+    desk.fill(160, exec_id="A", cum_quantity=140)
+    assert desk.order().status is OrdStatus.FILLED
+    correct(desk, "A", 140, 140, "G1")
+    assert counted(desk) == (140, at_risk)
+    if rules == RULES:
+        desk.report("I", OrdStatus.PARTIALLY_FILLED, cum_quantity=140, order_quantity=150, price=PRICE)
+        assert (desk.order().request, desk.order().unknown) == (Request.NONE, False)
+        assert (desk.order().quantity, counted(desk)) == (150, (140, 10))
+    assert digest(desk.replayed()) == digest(desk.core)
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_replace_when_the_line_drops_while_it_waits_for_the_disk_then_it_is_not_sent(
     desk: Driver, answered: bool
