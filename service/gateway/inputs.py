@@ -33,7 +33,7 @@ from service.model.orders import (
 )
 from service.model.time import SECOND, SessionClock
 
-RULES: Final = 3
+RULES: Final = 4
 """Newest rule of the fold (``Started.rules``).
 
 1: A report that carries the OrderID (37) of another live order of ours is of neither.
@@ -41,6 +41,7 @@ RULES: Final = 3
 3: An order may go by the ClOrdID of a replace that was taken for lost; an order that is full keeps its
    pending replace; a restatement changes the version whose ClOrdID it tells, and none if that was replaced
    since; a correction of what was never told counts only if the broker's sum has room for it.
+4: Of an order that is full no longer, as much may work as its pending replace asks for.
 """
 
 

@@ -268,7 +268,7 @@ class Ledger:
 
     def _reopen(self, order: Order, kind: Kind, report: ExecutionReport, answer: bool) -> None:
         """Full no longer: after a bust or a correction only the broker's word says whether the rest works."""
-        full = max(order.quantity, order.replace_quantity) if self.rules >= 3 else order.quantity
+        full = max(order.quantity, order.replace_quantity) if self.rules >= 4 else order.quantity
         if order.status is not FILLED or order.cum_quantity >= full:
             return
         changed = kind is Kind.BUSTED or kind is Kind.CORRECTED

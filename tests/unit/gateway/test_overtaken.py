@@ -68,7 +68,7 @@ def test_replace_when_a_fill_overtook_a_bust_then_it_is_pending_again(rules: int
     assert digest(desk.replayed()) == digest(desk.core)
 
 
-@pytest.mark.parametrize(("rules", "at_risk"), [(2, 0), (RULES, 10)])
+@pytest.mark.parametrize(("rules", "at_risk"), [(3, 0), (RULES, 10)])
 def test_replace_when_a_wrong_fill_is_larger_than_it_then_its_rest_works_after_the_correction(
     rules: int, at_risk: int
 ) -> None:
