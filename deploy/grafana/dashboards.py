@@ -205,8 +205,9 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
                 (
                     (rate("slipstream_runner_events_total", "instance"), "{{instance}} applied"),
                     (rate("slipstream_runner_conflated_total", "instance"), "{{instance}} conflated"),
+                    (rate("slipstream_runner_late_total", "instance"), "{{instance}} late"),
                 ),
-                about="Conflated: the book moved on, and nothing was decided on that event.",
+                about="Conflated: the book moved on, nothing was decided on it. Late: over a second old.",
             ),
             quantiles(
                 "Age of market data at the runner", "slipstream_leg_seconds", "", "", '{leg="feed_to_runner"}'

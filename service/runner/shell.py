@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Final, Protocol
 
 import msgspec
@@ -35,6 +37,9 @@ from service.transport.topics import DECISIONS, INPUTS, SIGNALS
 
 MOST_ITEMS: Final = 500
 """Inputs in one record of ``inputs.v1``."""
+_LATE: Final = SECOND
+"""Age beyond which an event was late when it got here, ns."""
+_PUBLISHED: Final = attrgetter("ts_utc")
 
 log = logging.getLogger(__name__)
 
@@ -120,15 +125,17 @@ class Shell:
         if not total:
             return 0
         conflating = total > self._conflate_above
-        skipped = 0
+        skipped = late = 0
         self._in_turn = True
         for batch in batches:
             skipped += self._partition(batch, began, conflating)
+            # In the order of their publication: what is late lies in front.
+            late += bisect_left(batch.messages, began - _LATE, key=_PUBLISHED)
         self._in_turn = False
         self._ask_models()
         newest = batches[-1].messages[-1]
         self._sensor.on_feed(began - newest.ts_utc)
-        self._sensor.on_turn(total, skipped, self._utc() - began)
+        self._sensor.on_turn(total, skipped, late, self._utc() - began)
         return total
 
     def _partition(self, batch: Batch, utc: int, conflating: bool) -> int:

@@ -12,6 +12,11 @@ _EVENTS = Counter("slipstream_runner_events", "Market events applied.", registry
 _CONFLATED = Counter(
     "slipstream_runner_conflated", "Market events that nothing was decided on, under load.", registry=REGISTRY
 )
+_LATE = Counter(
+    "slipstream_runner_late",
+    "Market events that were over a second old when a runner got them.",
+    registry=REGISTRY,
+)
 _TURN = Histogram(
     "slipstream_runner_turn_seconds",
     "Time to work off one fetch.",
@@ -42,7 +47,7 @@ _SYNCED = Gauge("slipstream_runner_synced", "1 while the gateway is there and in
 class RunnerSensor:
     """Hears of the runner's work; does nothing. Times in ns."""
 
-    def on_turn(self, events: int, conflated: int, elapsed: int) -> None: ...
+    def on_turn(self, events: int, conflated: int, late: int, elapsed: int) -> None: ...
     def on_feed(self, latency: int) -> None: ...
     def on_decided(self, latency: int) -> None: ...
     def on_decision(self, policy: str, action: str) -> None: ...
@@ -59,10 +64,12 @@ class RunnerMetrics(RunnerSensor):
         self._decide = LEG.labels(leg="decide")
         self._decisions: dict[tuple[str, str], Counter] = {}
 
-    def on_turn(self, events: int, conflated: int, elapsed: int) -> None:
+    def on_turn(self, events: int, conflated: int, late: int, elapsed: int) -> None:
         _EVENTS.inc(events)
         if conflated:
             _CONFLATED.inc(conflated)
+        if late:
+            _LATE.inc(late)
         _TURN.observe(elapsed / 1e9)
 
     def on_feed(self, latency: int) -> None:

@@ -116,6 +116,8 @@ async def lossy_record(on: Stage, watch: Arrivals) -> None:
             on.runner.submit(f"P3.{number}", 1, PRICE - 21_000)
             if number % 20 == 0:
                 await asyncio.sleep(0.01)
+        # All of them: one that is on record after the gap, and the next life knows where to go on.
+        await on.runner.hears(ChildDenied, f"P3.{number}", seconds=60)
         await watch.once_it_lasts("RecordDropped")
     finally:
         os.kill(on.kafka.pid, signal.SIGCONT)

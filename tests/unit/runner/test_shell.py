@@ -28,7 +28,7 @@ class Room(RunnerSensor):
         self.commands: list[Any] = []
         self.asked: list[tuple[int, str, list[tuple[float, ...]]]] = []
         self.reply: ModelAnswer | None = None
-        self.turns: list[tuple[int, int]] = []
+        self.turns: list[tuple[int, int, int]] = []
         self.offsets = {0: 0, 1: 0}
         self.seq = {"AURA": 0, "BOLT": 0}
         policies = None if desk is None else desk.core._policies
@@ -69,8 +69,8 @@ class Room(RunnerSensor):
             return None
         return ModelAnswer(request=number, rows=tuple((1.0,) for _ in rows), elapsed=1)
 
-    def on_turn(self, events: int, conflated: int, elapsed: int) -> None:
-        self.turns.append((events, conflated))
+    def on_turn(self, events: int, conflated: int, late: int, elapsed: int) -> None:
+        self.turns.append((events, conflated, late))
 
     def fetch(self, *messages: Any) -> None:
         """One fetch: each message on its instrument's partition."""
@@ -190,7 +190,7 @@ def test_only_the_newest_book_of_each_instrument_is_decided_on_when_many_wait() 
     assert items == {
         (0, 1): True, (0, 2): True, (0, 3): True, (0, 4): True, (0, 5): False, (0, 6): True, (1, 1): False
     }  # fmt: skip
-    assert room.turns[-1] == (7, 5)
+    assert room.turns[-1] == (7, 5, 0)
     slot = room.shell.core.slots["AURA"]
     assert (slot.conflated, slot.market.volume) == (5, 14)
 
@@ -199,6 +199,17 @@ def test_every_event_is_decided_on_when_few_wait() -> None:
     room = Room(conflate_above=5)
     room.fetch(*[room.book() for _ in range(5)])
     assert not any(i.conflated for i in room.items())
+
+
+def test_every_event_that_waited_for_over_a_second_counts_as_late_however_fresh_the_newest_is() -> None:
+    room = Room()
+    old = [room.book(), room.book(), room.book("BOLT")]
+    room.time += SECOND
+    new = [room.book(), room.book("BOLT")]
+    room.fetch(*old, *new)
+    assert room.turns[-1] == (5, 0, 3)
+    room.fetch(room.book())
+    assert room.turns[-1] == (1, 0, 0)
 
 
 def test_market_time_follows_the_session_clock_and_never_runs_back() -> None:
