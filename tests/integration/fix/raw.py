@@ -46,6 +46,9 @@ class RawPeer:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        # A connection that was accepted just now has its writer some turns of the loop later.
+        for _ in range(10):
+            await asyncio.sleep(0)
         for writer in self._writers:
             writer.transport.abort()
 
