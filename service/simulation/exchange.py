@@ -278,7 +278,7 @@ class Exchange:
         if order.cum == order.quantity:
             self._end(order, OrdStatus.FILLED)
         self._report(order, Kind.REPLACED, orig_cl_ord_id=request.orig_cl_ord_id)
-        if not keeps:
+        if not keeps and order.closed is None:
             self._place(order)
 
     def _unchangeable(

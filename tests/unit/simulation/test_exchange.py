@@ -203,6 +203,20 @@ class TestChanges:
         h.phase(TradingPhase.CONTINUOUS)
         assert fills(h.book(BIDS, ASKS)) == [("a2", 12, 101)]
 
+    @pytest.mark.parametrize("price", [98, 101], ids=["that would rest", "that crosses"])
+    def test_replace_when_all_that_it_leaves_is_filled_then_closes_the_order_at_any_price(
+        self, price: int
+    ) -> None:
+        h = Harness([(90, 5)], ASKS)
+        h.send(limit("a", BUY, 10, 100))
+        h.send(limit("b", SELL, 10, 101))
+        h.sold(100, 4)
+        (outcome,) = h.replace("a2", "a", 4, price)
+        assert (outcome.kind, outcome.status, outcome.cum) == (Kind.REPLACED, OrdStatus.FILLED, 4)
+        assert h.exchange.working == 1
+        assert h.sold(98, 50) == []
+        assert h.cancel("c", "a2")[0].reason == CxlRejReason.TOO_LATE
+
 
 class TestQueries:
     def test_status_when_order_is_known_then_tells_its_state_by_any_of_its_names(self) -> None:
