@@ -142,17 +142,20 @@ def test_fills_when_anything_happens_then_are_bounded_by_what_was_displayed_and_
     h = Harness(**models)
     shown: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
     taken: dict[tuple[Side, int], int] = defaultdict(int)
+    seen: dict[tuple[Side, int], int] = {}
     for (what, given_), outcomes in zip(script, play(script, h), strict=True):
         trades = [o for o in outcomes if o.kind is Kind.TRADE]
         if what == "book":
             bids, asks = given_
-            before = {side: dict(levels) for side, levels in shown.items()}
             shown = {Side.BUY: dict(bids), Side.SELL: dict(asks)}
             for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
                 for price in range(90, 111):
-                    now = displayed(tuple(levels), price, side)
-                    if now != -1 and now != before[side].get(price, now):
-                        taken[(side, price)] = 0
+                    # Out of sight is no change; gone in one book and back in a later one is.
+                    now, level = displayed(tuple(levels), price, side), (side, price)
+                    if now != -1:
+                        if now != seen.get(level, now):
+                            taken[level] = 0
+                        seen[level] = now
             # A resting order was filled by quotes at its price or better: within all that they show.
             for side in (Side.BUY, Side.SELL):
                 got = sum(o.last_quantity for o in trades if o.side == str(int(side)))
