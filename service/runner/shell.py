@@ -125,14 +125,14 @@ class Shell:
         if not total:
             return 0
         conflating = total > self._conflate_above
-        skipped = late = 0
+        skipped = 0
         self._in_turn = True
         for batch in batches:
             skipped += self._partition(batch, began, conflating)
-            # In the order of their publication: what is late lies in front.
-            late += bisect_left(batch.messages, began - _LATE, key=_PUBLISHED)
         self._in_turn = False
         self._ask_models()
+        # In the order of their publication: what is late lies in front.
+        late = sum(bisect_left(batch.messages, began - _LATE, key=_PUBLISHED) for batch in batches)
         newest = batches[-1].messages[-1]
         self._sensor.on_feed(began - newest.ts_utc)
         self._sensor.on_turn(total, skipped, late, self._utc() - began)
